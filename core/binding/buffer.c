@@ -1,0 +1,211 @@
+/* core.buffer: bytes and typed arrays that are filled, viewed, received into and sent without a copy. Indices count
+ * elements from 1 as everywhere in Lua; first and last may be negative as in string.sub. */
+#include "binding/buffer.h"
+#include "binding/element.h"
+#include "binding/modules.h"
+#include "binding/support.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static const char CLASS[] = "perigee.buffer";
+
+struct buffer_object *buffer_test(lua_State *L, int index) {
+    return luaL_testudata(L, index, CLASS);
+}
+
+struct buffer_object *buffer_check(lua_State *L, int argument) {
+    return luaL_checkudata(L, argument, CLASS);
+}
+
+unsigned char *buffer_object_data(const struct buffer_object *buffer) {
+    return buffer->block->data + buffer->offset;
+}
+
+size_t buffer_object_bytes(const struct buffer_object *buffer) {
+    return buffer->count * buffer->element->size;
+}
+
+static const struct element *check_element(lua_State *L, int argument) {
+    const struct element *element = element_find(luaL_checkstring(L, argument));
+    luaL_argcheck(L, element, argument, "type must be one of i8 u8 i16 u16 i32 u32 i64 u64 f32 f64");
+    return element;
+}
+
+static int buffer_push_new(lua_State *L, size_t count, const struct element *element) {
+    struct buffer_object *buffer = support_new(L, CLASS, sizeof *buffer, 0);
+    if (count > PTRDIFF_MAX / element->size || !(buffer->block = block_new(count * element->size)))
+        return luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
+    buffer->count = count;
+    buffer->element = element;
+    return 1;
+}
+
+static int buffer_push_view(lua_State *L, const struct buffer_object *of, size_t offset, size_t count,
+                            const struct element *element) {
+    struct buffer_object *view = support_new(L, CLASS, sizeof *view, 0);
+    view->block = block_hold(of->block);
+    view->offset = of->offset + offset;
+    view->count = count;
+    view->element = element;
+    return 1;
+}
+
+/* buffer.new(bytes): zeroed bytes */
+static int buffer_new_bytes(lua_State *L) {
+    return buffer_push_new(L, support_check_size(L, 1, 0, 0), element_find("u8"));
+}
+
+/* buffer.array(type, count): zeroed elements */
+static int buffer_array(lua_State *L) {
+    const struct element *element = check_element(L, 1);
+    luaL_checkinteger(L, 2);
+    return buffer_push_new(L, support_check_size(L, 2, 0, 0), element);
+}
+
+/* buffer.from(string): a copy of its bytes */
+static int buffer_from(lua_State *L) {
+    size_t length;
+    const char *bytes = luaL_checklstring(L, 1, &length);
+    buffer_push_new(L, length, element_find("u8"));
+    memcpy(buffer_object_data(buffer_check(L, -1)), bytes, length);
+    return 1;
+}
+
+/* first and last at `argument` and the next, as in string.sub, cut to what is there */
+static void check_range(lua_State *L, const struct buffer_object *buffer, int argument, size_t *start, size_t *count) {
+    lua_Integer length = (lua_Integer)buffer->count;
+    lua_Integer first = luaL_optinteger(L, argument, 1), last = luaL_optinteger(L, argument + 1, -1);
+    if (first < 0) first = length + first + 1;
+    if (last < 0) last = length + last + 1;
+    if (first < 1) first = 1;
+    if (last > length) last = length;
+    *start = first > last ? 0 : (size_t)first - 1;
+    *count = first > last ? 0 : (size_t)(last - first) + 1;
+}
+
+/* buffer:view(first, last): the same memory */
+static int buffer_view(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    size_t start, count;
+    check_range(L, buffer, 2, &start, &count);
+    return buffer_push_view(L, buffer, start * buffer->element->size, count, buffer->element);
+}
+
+/* buffer:cast(type): the same memory as elements of another type */
+static int buffer_cast(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    const struct element *element = check_element(L, 2);
+    size_t bytes = buffer_object_bytes(buffer);
+    luaL_argcheck(L, bytes % element->size == 0, 2, "the bytes are no whole number of such elements");
+    return buffer_push_view(L, buffer, 0, bytes / element->size, element);
+}
+
+/* buffer:string(first, last): a copy of the elements' bytes */
+static int buffer_string(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    size_t start, count, size = buffer->element->size;
+    check_range(L, buffer, 2, &start, &count);
+    lua_pushlstring(L, (const char *)buffer_object_data(buffer) + start * size, count * size);
+    return 1;
+}
+
+/* buffer:fill(value): every element */
+static int buffer_fill(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    size_t size = buffer->element->size;
+    unsigned char *data = buffer_object_data(buffer);
+    luaL_checknumber(L, 2);
+    if (buffer->count) buffer->element->store(L, 2, data);
+    for (size_t i = 1; i < buffer->count; i++) memcpy(data + i * size, data, size);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static const void *check_source(lua_State *L, int argument, size_t *length) {
+    const struct buffer_object *source = buffer_test(L, argument);
+    if (!source) return luaL_checklstring(L, argument, length);
+    *length = buffer_object_bytes(source);
+    return buffer_object_data(source);
+}
+
+/* buffer:copy(source, position): the bytes of a string or a buffer, to the element at position (default 1) */
+static int buffer_copy_from(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    size_t length, at = (support_check_size(L, 3, 1, 1) - 1) * buffer->element->size;
+    const void *source = check_source(L, 2, &length);
+    size_t room = buffer_object_bytes(buffer);
+    luaL_argcheck(L, at <= room && length <= room - at, 2, "the bytes do not fit into the buffer");
+    memmove(buffer_object_data(buffer) + at, source, length);
+    lua_settop(L, 1);
+    return 1;
+}
+
+static unsigned char *buffer_at(lua_State *L, const struct buffer_object *buffer, lua_Integer index) {
+    if (index < 1 || (lua_Unsigned)index > buffer->count) return NULL;
+    (void)L;
+    return buffer_object_data(buffer) + ((size_t)index - 1) * buffer->element->size;
+}
+
+static int buffer_index(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    if (lua_isinteger(L, 2)) {
+        unsigned char *at = buffer_at(L, buffer, lua_tointeger(L, 2));
+        if (!at) return 0;
+        buffer->element->push(L, at);
+        return 1;
+    }
+    const char *name = luaL_checkstring(L, 2);
+    if (support_index_method(L)) return 1;
+    if (strcmp(name, "type") == 0) lua_pushstring(L, buffer->element->name);
+    else if (strcmp(name, "bytes") == 0) lua_pushinteger(L, (lua_Integer)buffer_object_bytes(buffer));
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int buffer_newindex(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    unsigned char *at = buffer_at(L, buffer, luaL_checkinteger(L, 2));
+    luaL_argcheck(L, at, 2, "the index is outside of the buffer");
+    buffer->element->store(L, 3, at);
+    return 0;
+}
+
+static int buffer_length_of(lua_State *L) {
+    lua_pushinteger(L, (lua_Integer)buffer_check(L, 1)->count);
+    return 1;
+}
+
+static int buffer_equal(lua_State *L) {
+    struct buffer_object *a = buffer_test(L, 1), *b = buffer_test(L, 2);
+    lua_pushboolean(L, a && b && a->element == b->element && a->count == b->count &&
+                           memcmp(buffer_object_data(a), buffer_object_data(b), buffer_object_bytes(a)) == 0);
+    return 1;
+}
+
+static int buffer_tostring(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    lua_pushfstring(L, "buffer: %I x %s", (LUAI_UACINT)buffer->count, buffer->element->name);
+    return 1;
+}
+
+static int buffer_gc(lua_State *L) {
+    struct buffer_object *buffer = buffer_check(L, 1);
+    if (buffer->block) block_drop(buffer->block);
+    buffer->block = NULL;
+    return 0;
+}
+
+int luaopen_core_buffer(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"new", buffer_new_bytes}, {"array", buffer_array}, {"from", buffer_from}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"view", buffer_view},     {"cast", buffer_cast},      {"fill", buffer_fill},
+                                       {"string", buffer_string}, {"copy", buffer_copy_from}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", buffer_index},       {"__newindex", buffer_newindex},
+                                           {"__len", buffer_length_of},     {"__eq", buffer_equal},
+                                           {"__tostring", buffer_tostring}, {"__gc", buffer_gc},
+                                           {NULL, NULL}};
+    support_class(L, CLASS, methods, metamethods);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,315 @@
+/* core.datagram: UDP sockets. A client receives and sends; a server runs a handler in a task for every datagram, and a
+ * string that the handler returns is the reply. Lost datagrams are the protocol's nature and no error. */
+#include "io/datagram.h"
+#include "binding/address.h"
+#include "binding/buffer.h"
+#include "binding/modules.h"
+#include "binding/runtime.h"
+#include "binding/socket_options.h"
+#include "binding/support.h"
+#include "bytes/tiny.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char CLASS[] = "perigee.datagram";
+
+enum { MAX_TASKS = 1024 }; /* handlers of one socket at once, by default; more datagrams wait in the kernel */
+
+struct datagram_object {
+    struct datagram io;
+    struct waiter waiter; /* of a server: datagrams have come */
+    struct runtime *runtime;
+    struct scope *scope;
+    int handler, anchor; /* references in the registry; LUA_NOREF: no server */
+    unsigned active, max_tasks;
+    float timeout;
+    const char *arrived; /* the datagram that a task is made for */
+    size_t arrived_length;
+    const struct endpoint *arrived_peer;
+    struct task *arrived_task;
+};
+
+/* What a handler's task needs to send its reply. */
+struct request {
+    struct datagram_object *object;
+    struct endpoint peer;
+};
+
+static struct datagram_object *check_datagram(lua_State *L) {
+    return luaL_checkudata(L, 1, CLASS);
+}
+
+static int datagram_fail(lua_State *L, const char *operation, int error) {
+    struct datagram_object *object = check_datagram(L);
+    struct endpoint local;
+    char text[ADDRESS_TEXT_MAX] = "a closed socket";
+    if (object->io.open && socket_local(object->io.io.fd, &local) == 0)
+        endpoint_format(&local, SCHEME_UDP, text, sizeof text);
+    return support_fail_errno(L, error, operation, text);
+}
+
+static void datagram_let_go(struct datagram_object *object) {
+    if (object->io.open || object->active || object->anchor == LUA_NOREF) return;
+    lua_State *L = object->runtime->L;
+    luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
+    luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
+    object->handler = object->anchor = LUA_NOREF;
+    scope_drop(object->scope);
+    object->scope = NULL;
+}
+
+/* Serving. */
+
+static void datagram_reply(struct request *request, lua_State *results) {
+    struct datagram_object *object = request->object;
+    size_t length;
+    if (!object->io.open || lua_type(results, 1) != LUA_TSTRING) return;
+    const char *reply = lua_tolstring(results, 1, &length);
+    datagram_send(&object->io, reply, length, &request->peer);
+}
+
+static void datagram_on_handler_ended(struct task *task, void *context) {
+    struct request *request = context;
+    struct datagram_object *object = request->object;
+    if (task->outcome == TASK_RETURNED) datagram_reply(request, task->L);
+    free(request);
+    if (object->active-- == object->max_tasks && object->io.open) datagram_await_input(&object->io, &object->waiter);
+    datagram_let_go(object);
+}
+
+static int datagram_take_arrived(lua_State *L) {
+    struct datagram_object *object = lua_touserdata(L, 1);
+    lua_pushlstring(L, object->arrived, object->arrived_length);
+    address_push(L, SCHEME_UDP, object->arrived_peer);
+    struct task *task = task_new(L, object->scope);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
+    lua_insert(L, -3);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, object->anchor);
+    lua_xmove(L, task->L, 4);
+    object->arrived_task = task;
+    return 0;
+}
+
+static int datagram_on_each(void *context, const char *bytes, size_t length, const struct endpoint *peer) {
+    struct datagram_object *object = context;
+    struct request *request = malloc(sizeof *request);
+    if (!request) return 1; /* lost, as datagrams can be */
+    object->arrived = bytes;
+    object->arrived_length = length;
+    object->arrived_peer = peer;
+    if (runtime_call(object->runtime, datagram_take_arrived, object) < 0) {
+        free(request);
+        return 1;
+    }
+    request->object = object;
+    request->peer = *peer;
+    object->active++;
+    object->arrived_task->ended = datagram_on_handler_ended;
+    object->arrived_task->ended_context = request;
+    task_start(object->arrived_task);
+    return object->io.open;
+}
+
+static void datagram_on_input(struct waiter *waiter) {
+    struct datagram_object *object = (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
+    object->active++; /* keeps the object while its handlers run */
+    if (object->io.open) datagram_receive_batch(&object->io, datagram_on_each, object);
+    object->active--;
+    if (object->io.open && object->active < object->max_tasks) datagram_await_input(&object->io, waiter);
+    datagram_let_go(object);
+}
+
+/* socket:serve(handler): handler(message, from, socket) in a task for every datagram */
+static int datagram_serve(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (object->handler != LUA_NOREF) return luaL_error(L, "the socket is served already");
+    lua_settop(L, 2);
+    object->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    object->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    object->scope = scope_hold(scope_root(object->runtime->current));
+    object->waiter.wake = datagram_on_input;
+    datagram_await_input(&object->io, &object->waiter);
+    return 0;
+}
+
+/* Receiving. */
+
+static int datagram_interrupt(struct task *task, void *subject) {
+    datagram_forget(subject, &task->waiter);
+    return 1;
+}
+
+static int push_received(lua_State *L, const char *bytes, size_t length, const struct endpoint *peer) {
+    lua_pushlstring(L, bytes, length);
+    address_push(L, SCHEME_UDP, peer);
+    return 2;
+}
+
+static int receive_step(lua_State *L, int resumed, lua_KContext context) {
+    struct datagram_object *object = check_datagram(L);
+    struct endpoint peer;
+    size_t received = 0;
+    (void)context;
+    if (resumed == LUA_YIELD && task_woken(L)) return datagram_fail(L, "receive on", ETIMEDOUT);
+    if (!object->io.open) return datagram_fail(L, "receive on", EBADF);
+    char *scratch = lua_newuserdatauv(L, DATAGRAM_MAX, 0);
+    enum io_status status = datagram_receive(&object->io, scratch, DATAGRAM_MAX, &received, &peer);
+    if (status == IO_DONE) return push_received(L, scratch, received, &peer);
+    if (status == IO_BROKEN) return datagram_fail(L, "receive on", errno);
+    lua_pop(L, 1);
+    struct task *task = task_begin_wait(L, "receive");
+    if (object->io.reader) return luaL_error(L, "another task is receiving on this socket");
+    datagram_await_input(&object->io, &task->waiter);
+    return task_wait(L, task, task->runtime->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
+                     receive_step);
+}
+
+/* socket:receive() -> message, from; or nil, message, code */
+static int datagram_object_receive(lua_State *L) {
+    check_datagram(L);
+    lua_settop(L, 1);
+    return receive_step(L, LUA_OK, 0);
+}
+
+/* Sending. */
+
+static const void *check_message(lua_State *L, int argument, size_t *length) {
+    const struct buffer_object *buffer = buffer_test(L, argument);
+    if (!buffer) return luaL_checklstring(L, argument, length);
+    *length = buffer_object_bytes(buffer);
+    return buffer_object_data(buffer);
+}
+
+static const struct endpoint *check_target(lua_State *L, int argument, struct endpoint *parsed) {
+    if (lua_isnoneornil(L, argument)) return NULL;
+    struct address_object *object = address_test(L, argument);
+    if (object) return &object->endpoint;
+    struct address address;
+    address_check(L, argument, &address);
+    luaL_argcheck(L, endpoint_from_address(parsed, &address) == 0, argument,
+                  "the host is a name: look it up first with net.lookup");
+    return parsed;
+}
+
+static int sent_step(lua_State *L, int resumed, lua_KContext context) {
+    struct datagram_object *object = check_datagram(L);
+    (void)context;
+    if (resumed == LUA_YIELD && task_woken(L)) return datagram_fail(L, "send on", ETIMEDOUT);
+    if (object->io.open && object->io.queued >= DATAGRAM_QUEUE_MAX) {
+        struct task *task = task_begin_wait(L, "send");
+        if (object->io.writer) return luaL_error(L, "another task is waiting to send on this socket");
+        datagram_await_output(&object->io, &task->waiter);
+        return task_wait(L, task, task->runtime->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
+                         sent_step);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* socket:send(message, to) -> true; or nil, message, code. `to` is an address, or absent on a connected socket. An error
+ * that the network reported for an earlier datagram is told here, as send(2) does. */
+static int datagram_object_send(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    struct endpoint parsed;
+    size_t length;
+    const void *message = check_message(L, 2, &length);
+    const struct endpoint *target = check_target(L, 3, &parsed);
+    if (!object->io.open) return datagram_fail(L, "send on", EBADF);
+    if (datagram_send(&object->io, message, length, target) < 0) return datagram_fail(L, "send on", errno);
+    return sent_step(L, LUA_OK, 0);
+}
+
+/* Making and ending. */
+
+static const struct endpoint *check_endpoint(lua_State *L, int argument) {
+    if (lua_isnoneornil(L, argument)) return NULL;
+    struct address_object *object = address_test(L, argument);
+    luaL_argcheck(L, object, argument, "it must be an address");
+    luaL_argcheck(L, object->scheme == SCHEME_UDP, argument, "only udp:// addresses make datagram sockets");
+    return &object->endpoint;
+}
+
+/* datagram.open(local, remote, options) -> socket, or nil, message, code. local: what to bind, or nil; remote: what to
+ * connect to, or nil. options: timeout (seconds), max_tasks, and those of sockets */
+static int datagram_open(lua_State *L) {
+    static const char *const names[] = {"receive_buffer", "send_buffer", "reuseport", "v6only",
+                                        "broadcast",      "timeout",     "max_tasks", NULL};
+    struct socket_options options;
+    lua_settop(L, 3);
+    const struct endpoint *local = check_endpoint(L, 1), *remote = check_endpoint(L, 2);
+    support_check_options(L, 3, names);
+    socket_options_check(L, 3, &options);
+    struct datagram_object *object = support_new(L, CLASS, sizeof *object, 0);
+    object->runtime = runtime_of(L);
+    object->handler = object->anchor = LUA_NOREF;
+    object->timeout = (float)support_option_seconds(L, 3, "timeout", INFINITY);
+    object->max_tasks = (unsigned)support_option_integer(L, 3, "max_tasks", 1, INT_MAX, MAX_TASKS);
+    int fd = socket_datagram(local, remote, AF_INET, &options);
+    if (fd < 0) return support_fail_errno(L, errno, "open", luaL_tolstring(L, local ? 1 : 2, NULL));
+    datagram_init(&object->io, &object->runtime->loop, fd);
+    return 1;
+}
+
+static int datagram_object_close(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    datagram_close(&object->io);
+    datagram_let_go(object);
+    return 0;
+}
+
+static int datagram_gc(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    if (object->io.loop) datagram_close(&object->io);
+    if (object->scope) scope_drop(object->scope); /* the state is being closed with handlers alive */
+    object->scope = NULL;
+    return 0;
+}
+
+static int datagram_index(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    struct endpoint local;
+    if (support_index_method(L)) return 1;
+    const char *name = luaL_checkstring(L, 2);
+    if (strcmp(name, "address") == 0 && object->io.open && socket_local(object->io.io.fd, &local) == 0)
+        address_push(L, SCHEME_UDP, &local);
+    else if (strcmp(name, "timeout") == 0) lua_pushnumber(L, (lua_Number)object->timeout);
+    else if (strcmp(name, "active") == 0) lua_pushinteger(L, object->active);
+    else if (strcmp(name, "is_open") == 0) lua_pushboolean(L, object->io.open);
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int datagram_newindex(lua_State *L) {
+    struct datagram_object *object = check_datagram(L);
+    const char *name = luaL_checkstring(L, 2);
+    if (strcmp(name, "timeout") != 0) return luaL_error(L, "a datagram socket has no field '%s' that can be set", name);
+    object->timeout = (float)support_check_seconds(L, 3, INFINITY);
+    return 0;
+}
+
+static int datagram_tostring(lua_State *L) {
+    lua_getfield(L, 1, "address");
+    lua_pushfstring(L, "datagram socket: %s", luaL_tolstring(L, -1, NULL));
+    return 1;
+}
+
+int luaopen_core_datagram(lua_State *L) {
+    static const luaL_Reg functions[] = {{"open", datagram_open}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"serve", datagram_serve},
+                                       {"receive", datagram_object_receive},
+                                       {"send", datagram_object_send},
+                                       {"close", datagram_object_close},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", datagram_index},       {"__newindex", datagram_newindex},
+                                           {"__tostring", datagram_tostring}, {"__close", datagram_object_close},
+                                           {"__gc", datagram_gc},             {NULL, NULL}};
+    support_class(L, CLASS, methods, metamethods);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,189 @@
+/* Scopes in Lua: task.group, and the scopes of services. A scope object has spawn, cancel, join and count. */
+#include "binding/interruption.h"
+#include "binding/modules.h"
+#include "binding/runtime.h"
+#include "binding/support.h"
+#include "binding/task_handle.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char CLASS[] = "perigee.scope";
+
+struct scope_object {
+    struct scope *scope;
+};
+
+static struct scope *check_scope(lua_State *L, int argument) {
+    struct scope_object *object = luaL_checkudata(L, argument, CLASS);
+    luaL_argcheck(L, object->scope, argument, "the scope is closed");
+    return object->scope;
+}
+
+static struct scope *push_scope(lua_State *L, struct task *owner) {
+    struct scope_object *object = support_new(L, CLASS, sizeof *object, 0);
+    object->scope = scope_new(runtime_of(L), owner);
+    if (!object->scope) luaL_error(L, "not enough memory");
+    return object->scope;
+}
+
+struct task *scope_spawn(lua_State *L, struct scope *scope, int function) {
+    luaL_checktype(L, function, LUA_TFUNCTION);
+    int count = lua_gettop(L) - function + 1;
+    struct task *task = task_new(L, scope);
+    if (!lua_checkstack(task->L, count + LUA_MINSTACK)) luaL_error(L, "too many arguments");
+    lua_xmove(L, task->L, count);
+    task_schedule(task);
+    return task;
+}
+
+static int scope_object_spawn(lua_State *L) {
+    task_handle_push(L, scope_spawn(L, check_scope(L, 1), 2));
+    return 1;
+}
+
+/* As spawn, but what the task spawns itself belongs to the scope as well: for a script's main chunk. */
+static int scope_object_enter(lua_State *L) {
+    struct task *task = scope_spawn(L, check_scope(L, 1), 2);
+    task->shares_home = 1;
+    task_handle_push(L, task);
+    return 1;
+}
+
+static int scope_object_cancel(lua_State *L) {
+    scope_cancel(check_scope(L, 1));
+    return 0;
+}
+
+static int scope_forget_waiter(struct task *task, void *subject) {
+    struct scope *scope = subject;
+    (void)task;
+    scope->waiter = NULL;
+    return 1;
+}
+
+static int scope_join_step(lua_State *L, int status, lua_KContext context) {
+    struct scope *scope = check_scope(L, 1);
+    (void)context;
+    if (status == LUA_YIELD && task_woken(L))
+        return support_fail(L, "timeout", "join: %d tasks have not ended in time", (int)scope->count);
+    if (!scope->count) {
+        lua_pushboolean(L, 1);
+        return 1;
+    }
+    struct task *task = task_begin_wait(L, "join");
+    if (scope->waiter) return luaL_error(L, "another task waits for this scope already");
+    lua_Number seconds = support_check_seconds(L, 2, INFINITY);
+    scope->waiter = task;
+    return task_wait(L, task, task->runtime->loop.now + seconds, scope_forget_waiter, scope, 0, scope_join_step);
+}
+
+static int scope_object_join(lua_State *L) {
+    lua_settop(L, 2);
+    return scope_join_step(L, LUA_OK, 0);
+}
+
+static int scope_object_index(lua_State *L) {
+    struct scope_object *object = luaL_checkudata(L, 1, CLASS);
+    if (support_index_method(L)) return 1;
+    if (strcmp(luaL_checkstring(L, 2), "count") != 0) return 0;
+    lua_pushinteger(L, object->scope ? object->scope->count : 0);
+    return 1;
+}
+
+static int scope_object_gc(lua_State *L) {
+    struct scope_object *object = luaL_checkudata(L, 1, CLASS);
+    if (object->scope) scope_drop(object->scope);
+    object->scope = NULL;
+    return 0;
+}
+
+/* task.scope(context): a scope of its own, for a service; `context` is what task.context finds in its tasks. */
+static int scope_make(lua_State *L) {
+    lua_settop(L, 1);
+    struct scope *scope = push_scope(L, NULL);
+    lua_pushvalue(L, 1);
+    if (!lua_isnil(L, -1)) scope->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_settop(L, 2);
+    return 1;
+}
+
+/* task.group(body): its stack is [1] body, [2] scope object, [3] message handler, then the body's results. */
+
+enum { GROUP_BODY = 1, GROUP_SCOPE, GROUP_HANDLER };
+
+/* Ends the group: raises what went wrong first, or returns the body's results. */
+static int group_end(lua_State *L, struct task *task, int body_failed) {
+    struct scope_object *object = lua_touserdata(L, GROUP_SCOPE);
+    struct scope *scope = object->scope;
+    int failed = scope->failed;
+    task->scope = scope->outer;
+    scope->owner = NULL;
+    if (task->failing == scope) task->failing = NULL;
+    if (failed) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, scope->failure);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, scope->traceback);
+    }
+    object->scope = NULL;
+    scope_drop(scope);
+    if (failed) interruption_remember(L);
+    if (failed || body_failed) return lua_error(L);
+    task_check_interrupted(L, task);
+    return lua_gettop(L) - GROUP_HANDLER;
+}
+
+/* The owner is to wind up while it waits for its group: the tasks are cancelled, and the wait goes on. */
+static int group_wind_up(struct task *task, void *subject) {
+    (void)task;
+    scope_cancel(subject);
+    return 0;
+}
+
+static int group_wait(lua_State *L, int status, lua_KContext body_failed) {
+    struct task *task = task_of(L);
+    struct scope *scope = check_scope(L, GROUP_SCOPE);
+    (void)status;
+    if (!scope->count) return group_end(L, task, (int)body_failed);
+    if (body_failed || task_is_interrupted(task)) scope_cancel(scope);
+    scope->waiter = task;
+    return task_wait(L, task, INFINITY, group_wind_up, scope, body_failed, group_wait);
+}
+
+static int group_body_ended(lua_State *L, int status, lua_KContext context) {
+    struct scope *scope = check_scope(L, GROUP_SCOPE);
+    int failed = status != LUA_OK && status != LUA_YIELD;
+    (void)context;
+    if (failed && !scope->failed && !interruption_test(L, -1)) {
+        lua_pushvalue(L, -1);
+        interruption_push_traceback(L, L);
+        scope_fail(scope, L);
+    }
+    return group_wait(L, LUA_OK, failed);
+}
+
+static int group_run(lua_State *L) {
+    luaL_checktype(L, GROUP_BODY, LUA_TFUNCTION);
+    lua_settop(L, GROUP_BODY);
+    struct task *task = task_begin_wait(L, "group");
+    struct scope *scope = push_scope(L, task);
+    scope->group = 1;
+    scope->outer = task->scope;
+    task->scope = scope;
+    lua_pushcfunction(L, interruption_message_handler);
+    lua_pushvalue(L, GROUP_BODY);
+    lua_pushvalue(L, GROUP_SCOPE);
+    return group_body_ended(L, lua_pcallk(L, 1, LUA_MULTRET, GROUP_HANDLER, 0, group_body_ended), 0);
+}
+
+void scope_open(lua_State *L) {
+    static const luaL_Reg methods[] = {{"spawn", scope_object_spawn},
+                                       {"enter", scope_object_enter},
+                                       {"cancel", scope_object_cancel},
+                                       {"join", scope_object_join},
+                                       {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"group", group_run}, {"scope", scope_make}, {NULL, NULL}};
+    support_class(L, CLASS, methods, metamethods);
+    luaL_setfuncs(L, functions, 0);
+}

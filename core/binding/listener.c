@@ -1,0 +1,237 @@
+/* core.listener: accepts connections and runs a handler in a task for each. The connection is closed when its handler
+ * ends; the handler's error is reported and closes just that connection. */
+#include "io/listener.h"
+#include "binding/address.h"
+#include "binding/connection.h"
+#include "binding/modules.h"
+#include "binding/runtime.h"
+#include "binding/socket_options.h"
+#include "binding/support.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char CLASS[] = "perigee.listener", ON_REFUSED[] = "perigee.on_refused";
+
+static const double REFUSED_SECONDS = 1; /* between two reports of refused clients */
+
+struct listener_object {
+    struct listener io;
+    struct runtime *runtime;
+    struct scope *scope;
+    struct endpoint address;
+    enum scheme scheme;
+    int handler, anchor; /* references in the registry */
+    unsigned active;     /* connections whose handlers have not ended */
+    unsigned max_connections;
+    float timeout;
+    uint32_t high_water;
+    unsigned refused; /* since the last report */
+    double reported;
+    int accepted_fd; /* while a connection is made of it */
+    const struct endpoint *accepted_peer;
+    struct task *accepted_task;
+};
+
+static struct listener_object *check_listener(lua_State *L) {
+    return luaL_checkudata(L, 1, CLASS);
+}
+
+/* Once it is closed and its last connection has ended, nothing refers to the userdata any more. */
+static void listener_let_go(struct listener_object *object) {
+    if (object->io.open || object->active || object->anchor == LUA_NOREF) return;
+    lua_State *L = object->runtime->L;
+    luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
+    luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
+    object->handler = object->anchor = LUA_NOREF;
+    scope_drop(object->scope);
+    object->scope = NULL;
+}
+
+static void listener_object_end(struct listener_object *object) {
+    if (!object->io.open) return;
+    socket_unlink(&object->address);
+    listener_close(&object->io);
+    listener_let_go(object);
+}
+
+void listener_on_connection_ended(struct listener_object *object) {
+    if (object->active-- == object->max_connections) listener_pause(&object->io, 0);
+    listener_let_go(object);
+}
+
+/* Makes connection and task of an accepted descriptor; everything that can fail comes before it is taken. */
+static int listener_take_accepted(lua_State *L) {
+    struct listener_object *object = lua_touserdata(L, 1);
+    struct connection_object *connection = connection_new(L);
+    struct task *task = task_new(L, object->scope);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
+    lua_insert(L, -2);
+    lua_xmove(L, task->L, 2);
+    connection_adopt(connection, object->runtime, object->accepted_fd, object->scheme, object->accepted_peer);
+    connection->timeout = object->timeout;
+    connection->io.high_water = object->high_water;
+    connection->listener = object;
+    connection->handler = task;
+    task->ended = connection_on_handler_ended;
+    task->ended_context = connection;
+    object->accepted_task = task;
+    return 0;
+}
+
+static void listener_on_accepted(struct listener *io, int fd, const struct endpoint *peer) {
+    struct listener_object *object = (struct listener_object *)io;
+    socket_configure(fd, peer->as.any.sa_family, &(struct socket_options){.nodelay = 1});
+    object->accepted_fd = fd;
+    object->accepted_peer = peer;
+    if (runtime_call(object->runtime, listener_take_accepted, object) < 0) {
+        close(fd);
+        return;
+    }
+    if (++object->active == object->max_connections) listener_pause(io, 1);
+    task_start(object->accepted_task);
+}
+
+static int listener_report_refused(lua_State *L) {
+    struct listener_object *object = lua_touserdata(L, 1);
+    if (lua_getfield(L, LUA_REGISTRYINDEX, ON_REFUSED) != LUA_TFUNCTION) return 0;
+    address_push(L, object->scheme, &object->address);
+    lua_pushinteger(L, object->refused);
+    lua_pushstring(L, strerror(object->accepted_fd)); /* here: the errno value */
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+static void listener_on_refused(struct listener *io, int error) {
+    struct listener_object *object = (struct listener_object *)io;
+    object->refused++;
+    if (object->runtime->loop.now < object->reported + REFUSED_SECONDS) return;
+    object->reported = object->runtime->loop.now;
+    object->accepted_fd = error;
+    runtime_call(object->runtime, listener_report_refused, object);
+    object->refused = 0;
+}
+
+static void check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options) {
+    static const char *const names[] = {"backlog", "receive_buffer", "send_buffer",     "keepalive",  "nodelay", "reuseport",
+                                        "v6only",  "timeout",        "max_connections", "high_water", NULL};
+    support_check_options(L, table, names);
+    socket_options_check(L, table, options);
+    object->timeout = (float)support_option_seconds(L, table, "timeout", CONNECTION_TIMEOUT);
+    object->max_connections = (unsigned)support_option_integer(L, table, "max_connections", 1, INT_MAX, INT_MAX);
+    object->high_water =
+        (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
+}
+
+static struct address_object *check_stream_address(lua_State *L, int argument) {
+    struct address_object *address = address_test(L, argument);
+    luaL_argcheck(L, address, argument, "it must be an address");
+    if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
+        luaL_error(L, "listen cannot use the scheme '%s': tcp:// and unix: can be listened on",
+                   scheme_name(address->scheme));
+    return address;
+}
+
+enum { LISTEN_ADDRESS = 1, LISTEN_HANDLER, LISTEN_OPTIONS, LISTEN_OBJECT };
+
+static int listener_fail(lua_State *L, int error) {
+    return support_fail_errno(L, error, "listen on", luaL_tolstring(L, LISTEN_ADDRESS, NULL));
+}
+
+/* listener.listen(address, handler, options) -> listener, or nil, message, code */
+static int listen_on(lua_State *L) {
+    struct address_object *address = check_stream_address(L, LISTEN_ADDRESS);
+    struct socket_options options;
+    luaL_checktype(L, LISTEN_HANDLER, LUA_TFUNCTION);
+    lua_settop(L, LISTEN_OPTIONS);
+    struct listener_object *object = support_new(L, CLASS, sizeof *object, 0);
+    object->runtime = runtime_of(L);
+    object->scheme = address->scheme;
+    object->handler = object->anchor = LUA_NOREF;
+    check_options(L, LISTEN_OPTIONS, object, &options);
+    lua_pushvalue(L, LISTEN_HANDLER);
+    int handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, LISTEN_OBJECT);
+    int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    int fd = socket_listen(&address->endpoint, &options), error = errno;
+    if (fd < 0 || socket_local(fd, &object->address) < 0) {
+        luaL_unref(L, LUA_REGISTRYINDEX, handler);
+        luaL_unref(L, LUA_REGISTRYINDEX, anchor);
+        return listener_fail(L, error);
+    }
+    object->handler = handler;
+    object->anchor = anchor;
+    object->scope = scope_hold(scope_root(object->runtime->current));
+    object->io.accepted = listener_on_accepted;
+    object->io.refused = listener_on_refused;
+    listener_init(&object->io, &object->runtime->loop, fd);
+    return 1;
+}
+
+/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on (or bound, udp) now? */
+static int probe(lua_State *L) {
+    struct address_object *address = address_test(L, 1);
+    struct socket_options options;
+    luaL_argcheck(L, address, 1, "it must be an address");
+    socket_options_check(L, 2, &options);
+    if (socket_probe(&address->endpoint, scheme_is_datagram(address->scheme), &options) < 0)
+        return listener_fail(L, errno);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+/* listener.on_refused(function(address, count, reason)): told of clients turned away, at most once a second */
+static int on_refused(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, ON_REFUSED);
+    return 0;
+}
+
+static int listener_object_close(lua_State *L) {
+    listener_object_end(check_listener(L));
+    return 0;
+}
+
+static int listener_gc(lua_State *L) {
+    struct listener_object *object = check_listener(L);
+    listener_object_end(object);
+    if (object->scope) scope_drop(object->scope); /* the state is being closed with connections alive */
+    object->scope = NULL;
+    return 0;
+}
+
+static int listener_index(lua_State *L) {
+    struct listener_object *object = check_listener(L);
+    if (support_index_method(L)) return 1;
+    const char *name = luaL_checkstring(L, 2);
+    if (strcmp(name, "address") == 0) address_push(L, object->scheme, &object->address);
+    else if (strcmp(name, "active") == 0) lua_pushinteger(L, object->active);
+    else if (strcmp(name, "is_open") == 0) lua_pushboolean(L, object->io.open);
+    else lua_pushnil(L);
+    return 1;
+}
+
+static int listener_tostring(lua_State *L) {
+    struct listener_object *object = check_listener(L);
+    address_push(L, object->scheme, &object->address);
+    lua_pushfstring(L, "listener: %s%s", luaL_tolstring(L, -1, NULL), object->io.open ? "" : " (closed)");
+    return 1;
+}
+
+int luaopen_core_listener(lua_State *L) {
+    static const luaL_Reg functions[] = {
+        {"listen", listen_on}, {"probe", probe}, {"on_refused", on_refused}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"close", listener_object_close}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", listener_index},
+                                           {"__tostring", listener_tostring},
+                                           {"__close", listener_object_close},
+                                           {"__gc", listener_gc},
+                                           {NULL, NULL}};
+    support_class(L, CLASS, methods, metamethods);
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,32 @@
+/* The modules that Lua can require as core.NAME, and what bindings share with each other. */
+#ifndef PERIGEE_BINDING_MODULES_H
+#define PERIGEE_BINDING_MODULES_H
+
+#include "binding/scope.h"
+#include "binding/task.h"
+
+#include <lauxlib.h>
+
+int luaopen_core_task(lua_State *L);
+int luaopen_core_address(lua_State *L);
+int luaopen_core_buffer(lua_State *L);
+int luaopen_core_connection(lua_State *L);
+int luaopen_core_listener(lua_State *L);
+int luaopen_core_datagram(lua_State *L);
+int luaopen_core_system(lua_State *L);
+
+extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */
+
+/* Adds group and scope to the module on top of the stack, and makes their class. */
+void scope_open(lua_State *L);
+/* Adds waitlist to the module on top of the stack, and makes its class. */
+void waitlist_open(lua_State *L);
+
+/* Adds lookup and name_servers to the module on top of the stack. */
+void lookup_open(lua_State *L);
+void connect_open(lua_State *L); /* makes the class that connecting needs */
+
+/* Spawns the function at index `function`, with all that is above it as arguments, which are popped. */
+struct task *scope_spawn(lua_State *L, struct scope *scope, int function);
+
+#endif

@@ -1,0 +1,136 @@
+#include "binding/runtime.h"
+#include "io/drain.h"
+#include "io/resolver.h"
+
+#include <errno.h>
+#include <lauxlib.h>
+#include <lualib.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { PEAK = 1000 }; /* connections at once after which memory is given back */
+
+static const double RELAX_SECONDS = 1;
+
+static void runtime_on_relax(struct timer *timer) {
+    runtime_trim((struct runtime *)((char *)timer - offsetof(struct runtime, relax)));
+}
+
+static void runtime_init_root(struct runtime *runtime) {
+    runtime->root.runtime = runtime;
+    runtime->root.L = runtime->L;
+    runtime->root.state = TASK_RUNNING;
+    runtime->root.deadline = INFINITY;
+    runtime->current = &runtime->root;
+    *(struct task **)lua_getextraspace(runtime->L) = &runtime->root;
+}
+
+static void runtime_init_lua(struct runtime *runtime) {
+    lua_State *L = runtime->L;
+    lua_newtable(L);
+    runtime->threads = luaL_ref(L, LUA_REGISTRYINDEX);
+    runtime->on_failure = LUA_NOREF;
+    luaL_openlibs(L);
+}
+
+struct runtime *runtime_new(void) {
+    struct runtime *runtime = calloc(1, sizeof *runtime);
+    if (!runtime) return NULL;
+    if (loop_init(&runtime->loop) < 0) {
+        free(runtime);
+        return NULL;
+    }
+    runtime->L = luaL_newstate();
+    runtime->scope = scope_new(runtime, NULL);
+    if (!runtime->L || !runtime->scope) return errno = ENOMEM, NULL; /* the process is about to end */
+    runtime_init_root(runtime);
+    runtime_init_lua(runtime);
+    task_list_init(&runtime->ready);
+    runtime->loop.turn = task_turn;
+    runtime->loop.turn_context = runtime;
+    runtime->relax.fire = runtime_on_relax;
+    return runtime;
+}
+
+/* Takes the tasks that are left out of their scopes, and returns them in a list. */
+static struct task *runtime_abandon_tasks(struct runtime *runtime) {
+    lua_State *L = runtime->L;
+    struct task *list = NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->threads);
+    lua_pushnil(L);
+    while (lua_next(L, -2)) {
+        struct task *task = lua_isthread(L, -1) ? task_of(lua_tothread(L, -1)) : &runtime->root;
+        lua_pop(L, 1);
+        if (task == &runtime->root) continue;
+        if (task->state != TASK_ENDED) scope_abandon(task);
+        task->next = list;
+        list = task;
+    }
+    lua_pop(L, 1);
+    return list;
+}
+
+void runtime_free(struct runtime *runtime) {
+    task_trim_pool(runtime);
+    runtime->closing = 1;
+    struct task *left = runtime_abandon_tasks(runtime);
+    scope_drop(runtime->scope);
+    lua_close(runtime->L);
+    while (left) {
+        struct task *task = left;
+        left = task->next;
+        free(task);
+    }
+    drain_stop_all(&runtime->loop);
+    if (runtime->resolver) resolver_free(runtime->resolver);
+    loop_destroy(&runtime->loop);
+    free(runtime);
+}
+
+static int runtime_print_error(lua_State *L) {
+    fprintf(stderr, "perigee: %s\n", luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 2);
+    return -1;
+}
+
+int runtime_call(struct runtime *runtime, lua_CFunction function, void *context) {
+    lua_State *L = runtime->L;
+    lua_pushcfunction(L, function);
+    lua_pushlightuserdata(L, context);
+    return lua_pcall(L, 1, 0, 0) == LUA_OK ? 0 : runtime_print_error(L);
+}
+
+void runtime_report(struct runtime *runtime, const struct task *task) {
+    lua_State *L = runtime->L;
+    int context = scope_root(task)->context, top = lua_gettop(L);
+    if (runtime->on_failure == LUA_NOREF) {
+        fprintf(stderr, "perigee: %s\n%s\n", luaL_tolstring(L, top - 1, NULL), lua_tostring(L, top));
+    } else {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->on_failure);
+        luaL_tolstring(L, top - 1, NULL);
+        lua_pushvalue(L, top);
+        lua_rawgeti(L, LUA_REGISTRYINDEX, context == LUA_NOREF ? LUA_REFNIL : context);
+        lua_call(L, 3, 0);
+    }
+    lua_settop(L, top - 2);
+}
+
+void runtime_trim(struct runtime *runtime) {
+    runtime->counts.peak = runtime->loop.counts.connections;
+    task_trim_pool(runtime);
+    lua_gc(runtime->L, LUA_GCCOLLECT);
+    lua_gc(runtime->L, LUA_GCCOLLECT); /* what finalizers have let go */
+    loop_trim(&runtime->loop);
+}
+
+void runtime_connection_began(struct runtime *runtime) {
+    unsigned now = runtime->loop.counts.connections;
+    if (now > runtime->counts.peak) runtime->counts.peak = now;
+}
+
+void runtime_connection_ended(struct runtime *runtime) {
+    if (runtime->counts.peak < PEAK || runtime->loop.counts.connections > runtime->counts.peak / 4) return;
+    if (!timer_is_set(&runtime->relax))
+        timers_set(&runtime->loop.timers, &runtime->relax, runtime->loop.now + RELAX_SECONDS);
+}

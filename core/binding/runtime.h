@@ -1,0 +1,51 @@
+/* The runtime: one Lua state on one loop, with its scheduler. Owner: main, or a thread of its own.
+ * Invariant: `current` is the running task, or &root between tasks; nothing of Lua runs outside a protected call. */
+#ifndef PERIGEE_BINDING_RUNTIME_H
+#define PERIGEE_BINDING_RUNTIME_H
+
+#include "binding/scope.h"
+#include "binding/task.h"
+#include "io/loop.h"
+
+struct resolver;
+
+struct runtime {
+    struct task root; /* the record of whatever is not a task */
+    lua_State *L;     /* the main thread: events enter Lua by it */
+    struct loop loop;
+    struct task *current;
+    struct task_list ready;
+    struct task *idle; /* ended tasks whose coroutines can be used again */
+    unsigned idle_count;
+    struct scope *scope;       /* for tasks of no service */
+    struct resolver *resolver; /* NULL until it is needed */
+    int threads;               /* registry reference of the table that anchors the coroutines */
+    int on_failure;            /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
+    struct {
+        unsigned tasks; /* alive */
+        unsigned peak;  /* connections alive at most since memory was last given back */
+    } counts;
+    int closing;        /* the Lua state is being closed: tasks are not resumed any more */
+    struct timer relax; /* gives memory back after a peak */
+};
+
+struct runtime *runtime_new(void); /* with the standard libraries; NULL with errno */
+void runtime_free(struct runtime *runtime);
+static inline struct runtime *runtime_of(lua_State *L) {
+    return task_of(L)->runtime;
+}
+
+/* Calls `function` on the main thread with the light userdata `context` as its argument, protected: for events that
+ * need Lua. 0, or -1 when it raised (which has been reported). */
+int runtime_call(struct runtime *runtime, lua_CFunction function, void *context);
+
+/* Reports the error value and the traceback on top of the main thread's stack, pops them. */
+void runtime_report(struct runtime *runtime, const struct task *task);
+
+/* A full collection, and idle memory back to the system. */
+void runtime_trim(struct runtime *runtime);
+/* Count the peak: some time after it has passed, memory is given back. */
+void runtime_connection_began(struct runtime *runtime);
+void runtime_connection_ended(struct runtime *runtime);
+
+#endif

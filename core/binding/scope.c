@@ -1,0 +1,110 @@
+#include "binding/scope.h"
+#include "binding/runtime.h"
+#include "binding/task_handle.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <stdlib.h>
+
+struct scope *scope_new(struct runtime *runtime, struct task *owner) {
+    struct scope *scope = calloc(1, sizeof *scope);
+    if (!scope) return NULL;
+    scope->holders = 1;
+    scope->runtime = runtime;
+    scope->owner = owner;
+    scope->context = scope->failure = scope->traceback = LUA_NOREF;
+    return scope;
+}
+
+struct scope *scope_hold(struct scope *scope) {
+    scope->holders++;
+    return scope;
+}
+
+void scope_drop(struct scope *scope) {
+    if (--scope->holders) return;
+    assert(!scope->count); /* its tasks hold it */
+    lua_State *L = scope->runtime->L;
+    luaL_unref(L, LUA_REGISTRYINDEX, scope->context);
+    luaL_unref(L, LUA_REGISTRYINDEX, scope->failure);
+    luaL_unref(L, LUA_REGISTRYINDEX, scope->traceback);
+    free(scope);
+}
+
+void scope_add(struct scope *scope, struct task *task) {
+    task->home = scope_hold(scope);
+    task->younger = scope->tasks;
+    task->elder_link = &scope->tasks;
+    if (task->younger) task->younger->elder_link = &task->younger;
+    scope->tasks = task;
+    scope->count++;
+}
+
+/* What happens when the last task of a scope has ended. */
+static void scope_emptied(struct scope *scope) {
+    struct task *waiter = scope->waiter;
+    scope->waiter = NULL;
+    if (waiter) task_schedule(waiter);
+    else if (scope->owner && scope->owner->scope == scope) task_children_ended(scope->owner);
+}
+
+static void scope_unlink(struct scope *scope, struct task *task) {
+    *task->elder_link = task->younger;
+    if (task->younger) task->younger->elder_link = task->elder_link;
+    task->elder_link = NULL;
+    scope->count--;
+}
+
+void scope_cancel(struct scope *scope) {
+    for (struct task *task = scope->tasks; task; task = task->younger) task_cancel(task);
+}
+
+struct scope *scope_current(lua_State *L) {
+    struct runtime *runtime = runtime_of(L);
+    struct task *task = runtime->current;
+    if (task == &runtime->root) return runtime->scope;
+    if (!task->scope && task->shares_home) return task->home;
+    if (!task->scope && !(task->scope = scope_new(runtime, task))) luaL_error(L, "not enough memory");
+    return task->scope;
+}
+
+/* The owner's body is interrupted too, unless an outer group of it has failed already. */
+static void scope_interrupt_owner(struct scope *scope) {
+    struct task *owner = scope->owner;
+    for (struct scope *outer = scope->outer; outer; outer = outer->outer)
+        if (owner->failing == outer) return;
+    owner->failing = scope;
+    task_disturb(owner);
+}
+
+void scope_fail(struct scope *scope, lua_State *L) {
+    if (scope->failed) {
+        lua_pop(L, 2);
+        return;
+    }
+    scope->failed = 1;
+    scope->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
+    scope->failure = luaL_ref(L, LUA_REGISTRYINDEX);
+    scope_cancel(scope);
+    scope_interrupt_owner(scope);
+}
+
+struct scope *scope_root(const struct task *task) {
+    struct scope *scope = task->home;
+    while (scope && scope->owner) scope = scope->owner->home;
+    return scope ? scope : task->runtime->scope;
+}
+
+void scope_remove(struct scope *scope, struct task *task) {
+    scope_unlink(scope, task);
+    if (!scope->count) scope_emptied(scope);
+    scope_drop(scope);
+}
+
+void scope_abandon(struct task *task) {
+    struct scope *own = task->scope;
+    while (own && own->group) own = own->outer; /* a group is held by its object */
+    scope_unlink(task->home, task);
+    scope_drop(task->home);
+    if (own) scope_drop(own);
+}

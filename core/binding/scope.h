@@ -1,0 +1,46 @@
+/* A scope: the tasks that end together. Every task has one for its children, made when it first spawns; a group is
+ * one with its own rule for errors; a service's scope holds its background tasks and connections.
+ * Owner: counted holders (Lua's handle, its tasks, the task that opened it).
+ * Invariant: count is the number of tasks in the list. */
+#ifndef PERIGEE_BINDING_SCOPE_H
+#define PERIGEE_BINDING_SCOPE_H
+
+#include <lua.h>
+
+struct task;
+struct runtime;
+
+struct scope {
+    unsigned holders;
+    unsigned count;
+    struct task *tasks;      /* the youngest first */
+    struct task *owner;      /* the task that opened it; NULL: the runtime or a service */
+    struct scope *outer;     /* the scope of the owner around this one */
+    struct task *waiter;     /* waits for the last task to end */
+    struct runtime *runtime;
+    int context;             /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */
+    int failure, traceback;  /* of a group: the first error, references in the registry */
+    unsigned group : 1;      /* an error of one task cancels the others, and is kept */
+    unsigned failed : 1;
+};
+
+struct scope *scope_new(struct runtime *runtime, struct task *owner); /* held once; NULL when out of memory */
+struct scope *scope_hold(struct scope *scope);
+void scope_drop(struct scope *scope);
+
+void scope_add(struct scope *scope, struct task *task);
+/* Takes out a task that has ended; the last one wakes the waiter and lets an ending owner end. */
+void scope_remove(struct scope *scope, struct task *task);
+void scope_abandon(struct task *task); /* takes out a task that will never run again: the state is being closed */
+void scope_cancel(struct scope *scope); /* every task in it */
+
+/* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */
+struct scope *scope_current(lua_State *L);
+
+/* A group's task has failed with the error and the traceback on top of L, which are popped. */
+void scope_fail(struct scope *scope, lua_State *L);
+
+/* The outermost scope of a task: its service's, or the runtime's. */
+struct scope *scope_root(const struct task *task);
+
+#endif

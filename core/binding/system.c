@@ -1,0 +1,136 @@
+/* core.system: the clock, signals, and what this process is. */
+#include "binding/modules.h"
+#include "binding/runtime.h"
+#include "binding/support.h"
+#include "bytes/tiny.h"
+#include "io/signals.h"
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char CLASS[] = "perigee.signal";
+
+struct signal_object {
+    struct signal_watch watch;
+    struct runtime *runtime;
+    int handler, anchor; /* references in the registry */
+};
+
+static const struct {
+    const char *name;
+    int number;
+} signals[] = {{"HUP", SIGHUP},   {"INT", SIGINT},   {"TERM", SIGTERM}, {"QUIT", SIGQUIT},
+               {"USR1", SIGUSR1}, {"USR2", SIGUSR2}, {"WINCH", SIGWINCH}};
+
+static int check_signal(lua_State *L, int argument) {
+    const char *name = luaL_checkstring(L, argument);
+    for (size_t i = 0; i < sizeof signals / sizeof *signals; i++)
+        if (strcmp(signals[i].name, name) == 0) return signals[i].number;
+    return luaL_argerror(L, argument, "signal must be one of HUP INT TERM QUIT USR1 USR2 WINCH");
+}
+
+static int signal_spawn_handler(lua_State *L) {
+    struct signal_object *object = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
+    scope_spawn(L, object->runtime->scope, 2);
+    return 0;
+}
+
+static void signal_on_received(struct signal_watch *watch, int number) {
+    struct signal_object *object = (struct signal_object *)watch;
+    (void)number;
+    runtime_call(object->runtime, signal_spawn_handler, object);
+}
+
+/* system.on_signal(name, handler) -> watch: runs the handler in a task of its own each time. watch:stop() */
+static int on_signal(lua_State *L) {
+    int number = check_signal(L, 1);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    struct signal_object *object = support_new(L, CLASS, sizeof *object, 0);
+    object->runtime = runtime_of(L);
+    object->watch.received = signal_on_received;
+    lua_pushvalue(L, 2);
+    object->handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    lua_pushvalue(L, 3);
+    object->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
+    signal_watch_start(&object->watch, &object->runtime->loop, number);
+    return 1;
+}
+
+static int signal_stop(lua_State *L) {
+    struct signal_object *object = luaL_checkudata(L, 1, CLASS);
+    if (object->watch.loop) signal_watch_stop(&object->watch);
+    luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
+    luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
+    object->handler = object->anchor = LUA_NOREF;
+    return 0;
+}
+
+/* system.time() -> seconds since 1970 with their fraction */
+static int system_time(lua_State *L) {
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    lua_pushnumber(L, (lua_Number)now.tv_sec + (lua_Number)now.tv_nsec * 1e-9);
+    return 1;
+}
+
+static int system_pid(lua_State *L) {
+    lua_pushinteger(L, getpid());
+    return 1;
+}
+
+/* system.exit(code): ends the process at once; nothing is flushed or closed */
+static int system_exit(lua_State *L) {
+    _exit((int)luaL_optinteger(L, 1, 0));
+}
+
+/* system.raise_descriptor_limit(wanted) -> the limit of open descriptors that is in force then */
+static int raise_descriptor_limit(lua_State *L) {
+    struct rlimit limit;
+    rlim_t wanted = (rlim_t)luaL_optinteger(L, 1, 0);
+    getrlimit(RLIMIT_NOFILE, &limit);
+    struct rlimit higher = {wanted > limit.rlim_max ? wanted : limit.rlim_max,
+                            wanted > limit.rlim_max ? wanted : limit.rlim_max};
+    if (setrlimit(RLIMIT_NOFILE, &higher) < 0) { /* only root may raise the hard limit */
+        higher.rlim_cur = higher.rlim_max = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &higher);
+    }
+    getrlimit(RLIMIT_NOFILE, &limit);
+    lua_pushinteger(L, (lua_Integer)limit.rlim_cur);
+    return 1;
+}
+
+/* system.versions() -> { lua=, libev=, openssl=, tiny= }: what this binary is made with */
+static int system_versions(lua_State *L) {
+    lua_newtable(L);
+    lua_pushstring(L, LUA_RELEASE);
+    lua_setfield(L, -2, "lua");
+    lua_pushfstring(L, "libev %d.%d", ev_version_major(), ev_version_minor());
+    lua_setfield(L, -2, "libev");
+    lua_pushstring(L, OpenSSL_version(OPENSSL_VERSION));
+    lua_setfield(L, -2, "openssl");
+    lua_pushboolean(L, OUTPUT_BLOCK_SIZE < 1024);
+    lua_setfield(L, -2, "tiny");
+    return 1;
+}
+
+int luaopen_core_system(lua_State *L) {
+    static const luaL_Reg functions[] = {{"on_signal", on_signal},
+                                         {"time", system_time},
+                                         {"pid", system_pid},
+                                         {"exit", system_exit},
+                                         {"raise_descriptor_limit", raise_descriptor_limit},
+                                         {"versions", system_versions},
+                                         {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"stop", signal_stop}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", signal_stop}, {"__close", signal_stop}, {NULL, NULL}};
+    support_class(L, CLASS, methods, metamethods);
+    luaL_newlib(L, functions);
+    return 1;
+}

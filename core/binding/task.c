@@ -1,0 +1,294 @@
+#include "binding/task.h"
+#include "binding/interruption.h"
+#include "binding/runtime.h"
+#include "binding/task_handle.h"
+
+#include <assert.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { IDLE_TASKS = 256 }; /* ended coroutines kept for the next tasks */
+
+/* Lists. */
+
+void task_list_init(struct task_list *list) {
+    list->first = NULL;
+    list->end = &list->first;
+}
+
+void task_list_add(struct task_list *list, struct task *task) {
+    assert(!task->link);
+    task->next = NULL;
+    task->link = list->end;
+    *list->end = task;
+    list->end = &task->next;
+}
+
+void task_list_remove(struct task_list *list, struct task *task) {
+    *task->link = task->next;
+    if (task->next) task->next->link = task->link;
+    else list->end = task->link;
+    task->link = NULL;
+}
+
+int task_list_interrupt(struct task *task, void *list) {
+    task_list_remove(list, task);
+    return 1;
+}
+
+/* Records. */
+
+struct task *task_of(lua_State *L) {
+    return *(struct task **)lua_getextraspace(L);
+}
+
+int task_is_task(lua_State *L) {
+    struct task *task = task_of(L);
+    return task != &task->runtime->root && task->L == L;
+}
+
+static void task_on_wake(struct waiter *waiter);
+static void task_on_timer(struct timer *timer);
+
+static struct task *task_from_pool(struct runtime *runtime) {
+    struct task *task = runtime->idle;
+    if (!task) return NULL;
+    runtime->idle = task->next;
+    runtime->idle_count--;
+    return task;
+}
+
+static struct task *task_allocate(lua_State *L) {
+    struct runtime *runtime = runtime_of(L);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->threads);
+    lua_State *coroutine = lua_newthread(L);
+    int anchor = luaL_ref(L, -2);
+    lua_pop(L, 1);
+    struct task *task = malloc(sizeof *task);
+    if (!task) luaL_error(L, "not enough memory");
+    task->L = coroutine;
+    task->anchor = anchor;
+    return task;
+}
+
+struct task *task_new(lua_State *L, struct scope *scope) {
+    struct runtime *runtime = runtime_of(L);
+    struct task *task = task_from_pool(runtime);
+    if (!task) task = task_allocate(L);
+    *task = (struct task){.L = task->L, .anchor = task->anchor, .runtime = runtime, .deadline = INFINITY};
+    task->waiter.wake = task_on_wake;
+    task->timer.fire = task_on_timer;
+    *(struct task **)lua_getextraspace(task->L) = task;
+    runtime->counts.tasks++;
+    scope_add(scope, task);
+    return task;
+}
+
+static void task_free(struct task *task) {
+    struct runtime *runtime = task->runtime;
+    lua_rawgeti(runtime->L, LUA_REGISTRYINDEX, runtime->threads);
+    luaL_unref(runtime->L, -1, task->anchor);
+    lua_pop(runtime->L, 1);
+    free(task);
+}
+
+static void task_recycle(struct task *task) {
+    struct runtime *runtime = task->runtime;
+    *(struct task **)lua_getextraspace(task->L) = &runtime->root;
+    lua_settop(task->L, 0);
+    if (runtime->idle_count >= IDLE_TASKS) {
+        task_free(task);
+        return;
+    }
+    task->next = runtime->idle;
+    runtime->idle = task;
+    runtime->idle_count++;
+}
+
+void task_trim_pool(struct runtime *runtime) {
+    struct task *task;
+    while ((task = task_from_pool(runtime))) task_free(task);
+}
+
+void task_release_handle(struct task *task) {
+    task->handle = NULL;
+    if (task->state == TASK_ENDED && !task->runtime->closing) task_recycle(task);
+}
+
+/* The end of a task. */
+
+static void task_complete(struct task *task) {
+    struct scope *home = task->home, *own = task->scope;
+    task->state = TASK_ENDED;
+    task->runtime->counts.tasks--;
+    timers_clear(&task->runtime->loop.timers, &task->timer);
+    if (task->ended) task->ended(task, task->ended_context);
+    if (own) scope_drop(own);
+    scope_remove(home, task);
+    if (task->handle) task_handle_wake_joiners(task->handle);
+    else task_recycle(task);
+}
+
+void task_children_ended(struct task *task) {
+    if (task->state == TASK_ENDING) task_complete(task);
+}
+
+/* Runs on the main thread: hands the error on top of the task's stack to its group, or reports it. */
+static int task_tell_failure(lua_State *L) {
+    struct task *task = lua_touserdata(L, 1);
+    lua_pushvalue(task->L, -1);
+    lua_xmove(task->L, L, 1);
+    interruption_push_traceback(L, task->L);
+    if (task->home->group) scope_fail(task->home, L);
+    else if (!task->handle || !task_handle_is_joined(task->handle)) runtime_report(task->runtime, task);
+    return 0;
+}
+
+static void task_finish(struct task *task, int status) {
+    task->state = TASK_ENDING; /* nothing in a __close can wait any more */
+    if (status != LUA_OK) {
+        task->outcome = task->cancelled && interruption_test(task->L, -1) ? TASK_CANCELLED : TASK_FAILED;
+        if (task->outcome == TASK_FAILED) runtime_call(task->runtime, task_tell_failure, task);
+        lua_resetthread(task->L); /* runs what is to be closed, and leaves the error */
+    }
+    if (task->scope && task->scope->count) scope_cancel(task->scope);
+    else task_complete(task);
+}
+
+/* Running. */
+
+static void task_run(struct task *task) {
+    struct runtime *runtime = task->runtime;
+    struct task *previous = runtime->current;
+    int begun = lua_status(task->L) == LUA_YIELD, results = 0, status = LUA_OK;
+    runtime->current = task;
+    task->state = TASK_RUNNING;
+    if (!begun && task->cancelled) {
+        lua_settop(task->L, 0);
+        task->outcome = TASK_CANCELLED;
+    } else {
+        status = lua_resume(task->L, runtime->L, begun ? 0 : lua_gettop(task->L) - 1, &results);
+    }
+    if (status != LUA_YIELD) {
+        task_finish(task, status);
+    } else if (task->state == TASK_RUNNING) { /* a plain coroutine.yield: the others have their turn */
+        lua_pop(task->L, results);
+        task_schedule(task);
+    }
+    runtime->current = previous;
+}
+
+void task_schedule(struct task *task) {
+    task->state = TASK_READY;
+    task_list_add(&task->runtime->ready, task);
+    loop_disturb(&task->runtime->loop);
+}
+
+void task_start(struct task *task) {
+    task_run(task);
+}
+
+/* The tasks that are ready now have their turn; those that become ready meanwhile have it in the next pass. */
+void task_turn(void *context) {
+    struct runtime *runtime = context;
+    struct task_list now;
+    if (!runtime->ready.first) return;
+    now.first = runtime->ready.first;
+    now.end = runtime->ready.end;
+    now.first->link = &now.first;
+    task_list_init(&runtime->ready);
+    while (now.first) {
+        struct task *task = now.first;
+        task_list_remove(&now, task);
+        task_run(task);
+    }
+}
+
+static struct task *task_of_waiter(struct waiter *waiter) {
+    return (struct task *)((char *)waiter - offsetof(struct task, waiter));
+}
+
+/* An event comes straight from the loop, or from inside another task's call: then this one has to take its turn. */
+static void task_on_wake(struct waiter *waiter) {
+    struct task *task = task_of_waiter(waiter);
+    task->interrupt = NULL;
+    if (task->runtime->closing) return;
+    if (task->runtime->current == &task->runtime->root) task_run(task);
+    else task_schedule(task);
+}
+
+/* Waiting. */
+
+void task_disturb(struct task *task) {
+    if (task->state != TASK_PARKED) return;
+    if (task->interrupt && !task->interrupt(task, task->subject)) return;
+    task->interrupt = NULL;
+    task_schedule(task);
+}
+
+void task_cancel(struct task *task) {
+    if (task->state == TASK_ENDED) return;
+    task->cancelled = 1;
+    task_disturb(task);
+}
+
+static void task_on_timer(struct timer *timer) {
+    struct task *task = (struct task *)((char *)timer - offsetof(struct task, timer));
+    struct loop *loop = &task->runtime->loop;
+    if (task->state != TASK_PARKED || task->wake_at == INFINITY) return;
+    if (task->wake_at > loop->now) {
+        timers_set(&loop->timers, timer, task->wake_at); /* cannot fail: its place has just become free */
+        return;
+    }
+    task->wake_at = INFINITY;
+    task->timed_out = 1;
+    task_disturb(task);
+}
+
+int task_is_interrupted(const struct task *task) {
+    return task->cancelled || task->failing || task->deadline <= task->runtime->loop.now;
+}
+
+void task_check_interrupted(lua_State *L, struct task *task) {
+    if (task->cancelled) interruption_raise(L, INTERRUPTION_CANCELLED);
+    if (task->failing) interruption_raise(L, INTERRUPTION_GROUP);
+    if (task->deadline <= task->runtime->loop.now) interruption_raise(L, INTERRUPTION_DEADLINE);
+}
+
+struct task *task_begin_wait(lua_State *L, const char *what) {
+    struct task *task = task_of(L);
+    if (!task_is_task(L))
+        luaL_error(L, "%s has to wait, and only a task can: this is %s", what,
+                   L == task->runtime->L ? "the main thread" : "a coroutine of the script's own");
+    if (task->state != TASK_RUNNING) luaL_error(L, "%s has to wait, and a task that is ending cannot", what);
+    task_check_interrupted(L, task);
+    return task;
+}
+
+static void task_set_timer(lua_State *L, struct task *task) {
+    struct timers *timers = &task->runtime->loop.timers;
+    if (task->wake_at == INFINITY) return;
+    if (timer_is_set(&task->timer) && timer_at(timers, &task->timer) <= task->wake_at) return;
+    if (timers_set(timers, &task->timer, task->wake_at) == 0) return;
+    if (task->interrupt) task->interrupt(task, task->subject);
+    luaL_error(L, "not enough memory");
+}
+
+int task_wait(lua_State *L, struct task *task, double wake_at, task_interrupt *interrupt, void *subject,
+              lua_KContext context, lua_KFunction continuation) {
+    task->interrupt = interrupt;
+    task->subject = subject;
+    task->wake_at = wake_at < task->deadline ? wake_at : task->deadline;
+    task->timed_out = 0;
+    task_set_timer(L, task);
+    task->state = TASK_PARKED;
+    return lua_yieldk(L, 0, context, continuation);
+}
+
+int task_woken(lua_State *L) {
+    struct task *task = task_of(L);
+    task_check_interrupted(L, task);
+    return task->timed_out;
+}

@@ -1,0 +1,271 @@
+#include "io/connection.h"
+#include "bytes/tiny.h"
+#include "io/drain.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+
+static struct connection *connection_of_dirty(struct dirty *dirty) {
+    return (struct connection *)((char *)dirty - offsetof(struct connection, dirty));
+}
+
+/* The watcher is changed in place: libev compares with what epoll has before it makes a system call. */
+static void connection_watch(struct connection *connection, int events) {
+    ev_io *io = &connection->io;
+    if ((io->events & (EV_READ | EV_WRITE)) == events && ev_is_active(io) == (events != 0)) return;
+    ev_io_stop(connection->loop->ev, io);
+    ev_io_modify(io, events);
+    if (events) ev_io_start(connection->loop->ev, io);
+}
+
+static int connection_watched(const struct connection *connection) {
+    return ev_is_active(&connection->io) ? connection->io.events & (EV_READ | EV_WRITE) : 0;
+}
+
+static void connection_drop_input(struct connection *connection) {
+    struct buffer *input = connection->input;
+    connection->input = NULL;
+    if (!input) return;
+    if (input->capacity == INPUT_BLOCK_SIZE)
+        pool_give(&connection->loop->input, input);
+    else
+        free(input);
+}
+
+/* The stream is broken for good: the output is lost, and whoever waits is told before the loop sleeps. */
+static void connection_break(struct connection *connection, int error) {
+    connection->error = error;
+    queue_clear(&connection->output, &connection->loop->output);
+    connection_watch(connection, 0);
+    loop_mark(connection->loop, &connection->dirty);
+}
+
+static void connection_wake_both(struct connection *connection) {
+    struct waiter *reader = connection->reader, *writer = connection->writer;
+    connection->reader = connection->writer = NULL;
+    if (reader) reader->wake(reader);
+    if (writer) writer->wake(writer);
+}
+
+static void connection_sent(struct connection *connection) {
+    if (connection->shut && !connection->shut_done && !connection->output.length) {
+        connection->shut_done = 1;
+        connection->stream.transport->shutdown(&connection->stream);
+    }
+}
+
+enum io_status connection_flush(struct connection *connection) {
+    if (connection->error) return errno = connection->error, IO_BROKEN;
+    enum io_status status = stream_send(&connection->stream, &connection->output, &connection->loop->output);
+    if (status == IO_BROKEN) {
+        connection_break(connection, errno);
+        return errno = connection->error, IO_BROKEN;
+    }
+    int events = connection_watched(connection) & ~EV_WRITE;
+    connection_watch(connection, status == IO_WAIT ? events | EV_WRITE : events);
+    if (status == IO_DONE) connection_sent(connection);
+    return status;
+}
+
+/* Flushes, and wakes the writer whose bytes have gone. Not to be touched after. */
+static void connection_flush_and_wake(struct connection *connection) {
+    if (connection_flush(connection) == IO_BROKEN)
+        connection_wake_both(connection);
+    else if (connection->output.length <= connection->writer_level)
+        waiter_wake(&connection->writer);
+}
+
+static void connection_on_dirty(struct dirty *dirty) {
+    connection_flush_and_wake(connection_of_dirty(dirty));
+}
+
+/* Input comes first for the watcher but last here: the woken reader may end the connection. */
+static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
+    (void)ev;
+    struct connection *connection = io->data;
+    struct waiter *reader = NULL;
+    if (events & EV_READ) {
+        connection->readable = 1;
+        reader = connection->reader;
+        connection->reader = NULL;
+        if (!reader) connection_watch(connection, connection_watched(connection) & ~EV_READ);
+    }
+    if (events & EV_WRITE && connection_watched(connection) & EV_WRITE)
+        loop_mark(connection->loop, &connection->dirty);
+    if (reader) reader->wake(reader);
+}
+
+void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {
+    *connection =
+        (struct connection){.loop = loop, .stream = stream, .high_water = CONNECTION_HIGH_WATER, .open = 1};
+    connection->dirty.flush = connection_on_dirty;
+    queue_init(&connection->output);
+    ev_io_init(&connection->io, connection_on_event, stream.fd, 0);
+    connection->io.data = connection;
+    loop->counts.connections++;
+}
+
+/* A close with unread bytes in the kernel would be a reset; then a drain reads them first. */
+static int connection_needs_drain(struct connection *connection) {
+    int unread = 0;
+    if (connection->error) return 0;
+    if (connection->output.length) return 1;
+    return !connection->at_end && ioctl(connection->stream.fd, FIONREAD, &unread) == 0 && unread > 0;
+}
+
+static void connection_end(struct connection *connection, int drains) {
+    struct loop *loop = connection->loop;
+    connection_watch(connection, 0);
+    loop_unmark(loop, &connection->dirty);
+    if (drains) {
+        drain_take(loop, connection->stream, connection->output);
+        queue_init(&connection->output);
+    } else {
+        queue_clear(&connection->output, &loop->output);
+        connection->stream.transport->close(&connection->stream);
+    }
+    connection->stream.fd = -1;
+    connection->open = 0;
+    connection_drop_input(connection);
+    loop->counts.connections--;
+    connection_wake_both(connection);
+}
+
+void connection_close(struct connection *connection) {
+    if (connection->open) connection_end(connection, connection_needs_drain(connection));
+}
+
+void connection_abort(struct connection *connection) {
+    if (!connection->open) return;
+    struct linger reset = {.l_onoff = 1, .l_linger = 0};
+    setsockopt(connection->stream.fd, SOL_SOCKET, SO_LINGER, &reset, sizeof reset);
+    connection_end(connection, 0);
+}
+
+static struct buffer *connection_new_input(struct connection *connection, size_t capacity) {
+    if (capacity != INPUT_BLOCK_SIZE) return buffer_new(capacity);
+    void *memory = pool_take(&connection->loop->input);
+    return memory ? buffer_init(memory, capacity) : NULL;
+}
+
+/* Makes room for one read. The pending input grows by doubling, as bytes really come; at least a piece of the
+ * pool. */
+static struct buffer *connection_make_room(struct connection *connection) {
+    struct buffer *input = connection->input;
+    if (!input) return connection->input = connection_new_input(connection, INPUT_BLOCK_SIZE);
+    if (input->capacity >= INPUT_BLOCK_SIZE) {
+        if (input->end == input->capacity && input->start >= input->capacity / 2) buffer_compact(input);
+        if (input->end < input->capacity) return input;
+    }
+    size_t doubled = buffer_length(input) * 2;
+    struct buffer *larger =
+        connection_new_input(connection, doubled > INPUT_BLOCK_SIZE ? doubled : INPUT_BLOCK_SIZE);
+    if (!larger) return NULL;
+    buffer_append(larger, buffer_data(input), buffer_length(input));
+    connection_drop_input(connection);
+    return connection->input = larger;
+}
+
+static enum io_status connection_read(struct connection *connection, void *bytes, size_t room,
+                                      size_t *received) {
+    *received = 0;
+    if (connection->error) return errno = connection->error, IO_BROKEN;
+    if (connection->at_end) return IO_END;
+    if (!connection->readable) return IO_WAIT;
+    ssize_t count = connection->stream.transport->read(&connection->stream, bytes, room);
+    if (count > 0) {
+        connection->readable = (size_t)count == room || room > READ_LIMIT;
+        *received = (size_t)count;
+        return IO_DONE;
+    }
+    connection->readable = 0;
+    if (count == 0) return connection->at_end = 1, IO_END;
+    if (errno == EAGAIN || errno == EWOULDBLOCK) return IO_WAIT;
+    connection_break(connection, errno);
+    return errno = connection->error, IO_BROKEN;
+}
+
+enum io_status connection_fill(struct connection *connection) {
+    if (!connection->readable && !connection->error && !connection->at_end) return IO_WAIT;
+    struct buffer *input = connection_make_room(connection);
+    if (!input) return errno = ENOMEM, IO_BROKEN;
+    size_t received;
+    enum io_status status =
+        connection_read(connection, input->bytes + input->end, input->capacity - input->end, &received);
+    input->end += received;
+    if (!buffer_length(input)) connection_drop_input(connection);
+    return status;
+}
+
+enum io_status connection_receive(struct connection *connection, void *bytes, size_t room, size_t *received) {
+    return connection_read(connection, bytes, room, received);
+}
+
+void connection_consume(struct connection *connection, size_t count) {
+    if (!count) return;
+    buffer_consume(connection->input, count);
+    if (!buffer_length(connection->input)) connection_drop_input(connection);
+}
+
+int connection_is_full(const struct connection *connection) {
+    return (connection_watched(connection) & EV_WRITE) != 0;
+}
+
+/* While the kernel is full the watcher tells when to go on; trying before would be a wasted system call. */
+static void connection_want_flush(struct connection *connection) {
+    if (!connection_is_full(connection)) loop_mark(connection->loop, &connection->dirty);
+}
+
+int connection_write_copy(struct connection *connection, const void *data, size_t length) {
+    if (queue_copy(&connection->output, &connection->loop->output, data, length) < 0) return -1;
+    connection_want_flush(connection);
+    return 0;
+}
+
+int connection_write_borrow(struct connection *connection, const void *data, size_t length,
+                            queue_release *release, void *owner) {
+    if (queue_borrow(&connection->output, data, length, release, owner) < 0) return -1;
+    connection_want_flush(connection);
+    return 0;
+}
+
+int connection_write_file(struct connection *connection, int fd, off_t offset, size_t length) {
+    if (queue_take_file(&connection->output, fd, offset, length) < 0) return -1;
+    connection_want_flush(connection);
+    return 0;
+}
+
+void connection_shutdown(struct connection *connection) {
+    connection->shut = 1;
+    connection_want_flush(connection);
+}
+
+/* A few bytes that wait for the rest of a line or frame do not keep a whole piece of the pool. */
+static void connection_shrink_input(struct connection *connection) {
+    struct buffer *input = connection->input;
+    if (!input || input->capacity < INPUT_BLOCK_SIZE || buffer_length(input) > input->capacity / 4) return;
+    struct buffer *small = buffer_new(buffer_length(input));
+    if (!small) return;
+    buffer_append(small, buffer_data(input), buffer_length(input));
+    connection_drop_input(connection);
+    connection->input = small;
+}
+
+void connection_await_input(struct connection *connection, struct waiter *reader) {
+    connection->reader = reader;
+    connection_shrink_input(connection);
+    connection_watch(connection, connection_watched(connection) | EV_READ);
+}
+
+void connection_await_output(struct connection *connection, struct waiter *writer, size_t level) {
+    connection->writer = writer;
+    connection->writer_level = level;
+    connection_want_flush(connection);
+}
+
+void connection_forget(struct connection *connection, const struct waiter *waiter) {
+    if (connection->reader == waiter) connection->reader = NULL;
+    if (connection->writer == waiter) connection->writer = NULL;
+}

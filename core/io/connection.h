@@ -1,0 +1,74 @@
+/* A connection: a stream with pending input, queued output, and at most one waiter for each direction.
+ * Owner: the binding's userdata, in whose memory it lives. While nothing is pending it owns no buffer, and its one
+ * watcher is started only for what somebody waits for. A waiter that is woken may destroy the connection, so nothing
+ * of it is touched after a wake. Invariant: error is 0 or the errno value that broke the stream, and then
+ * the output queue is empty. */
+#ifndef PERIGEE_IO_CONNECTION_H
+#define PERIGEE_IO_CONNECTION_H
+
+#include "bytes/buffer.h"
+#include "bytes/queue.h"
+#include "io/loop.h"
+#include "io/transport.h"
+#include "io/waiter.h"
+
+#include <stdint.h>
+
+struct connection {
+    ev_io io;
+    struct dirty dirty;
+    struct loop *loop;
+    struct stream stream;
+    struct buffer *input; /* NULL while no bytes are pending */
+    struct queue output;
+    struct waiter *reader, *writer;
+    size_t writer_level; /* bytes of output at which the writer is woken */
+    uint32_t high_water; /* bytes of output above which a writer should wait */
+    int error;
+    unsigned open : 1;
+    unsigned readable : 1;  /* the kernel may have bytes: the last read was not short */
+    unsigned at_end : 1;    /* the peer has ended its side */
+    unsigned shut : 1;      /* our side is to end when the output is sent */
+    unsigned shut_done : 1; /* our side has ended */
+};
+
+enum { CONNECTION_HIGH_WATER = 256 * 1024 };
+
+/* Takes the stream. */
+void connection_init(struct connection *connection, struct loop *loop, struct stream stream);
+
+/* Ends it: what is queued is still sent by a drain, unless the stream is broken. Wakes both waiters.
+ * Nothing when it is closed already. */
+void connection_close(struct connection *connection);
+/* The same, but drops the output and resets a TCP peer: for cancelled and misbehaving connections. */
+void connection_abort(struct connection *connection);
+
+static inline size_t connection_pending(const struct connection *connection) {
+    return connection->input ? buffer_length(connection->input) : 0;
+}
+
+/* One read into the pending input. DONE: there are more bytes than before. */
+enum io_status connection_fill(struct connection *connection);
+/* One read straight into the caller's memory; only while no input is pending. */
+enum io_status connection_receive(struct connection *connection, void *bytes, size_t room, size_t *received);
+/* Drops the first bytes of the pending input. */
+void connection_consume(struct connection *connection, size_t count);
+
+/* Queue output, to be sent before the loop sleeps. 0, or -1 when out of memory with nothing queued. */
+int connection_write_copy(struct connection *connection, const void *data, size_t length);
+int connection_write_borrow(struct connection *connection, const void *data, size_t length, queue_release *release,
+                            void *owner);
+int connection_write_file(struct connection *connection, int fd, off_t offset, size_t length); /* takes fd */
+/* Sends what is queued, now. WAIT: the rest is sent when the kernel has room. */
+enum io_status connection_flush(struct connection *connection);
+/* The kernel had no room at the last try: sending goes on when it has. */
+int connection_is_full(const struct connection *connection);
+void connection_shutdown(struct connection *connection); /* after the output, shutdown(2) with SHUT_WR */
+
+/* Register a waiter: woken when a read is worth trying; when at most `level` bytes of output are left; always when
+ * the connection is closed or broken. */
+void connection_await_input(struct connection *connection, struct waiter *reader);
+void connection_await_output(struct connection *connection, struct waiter *writer, size_t level);
+void connection_forget(struct connection *connection, const struct waiter *waiter); /* it waits no more */
+
+#endif

@@ -1,0 +1,59 @@
+/* The event loop: libev, the clock, the timers, the pools of memory pieces, and what must be done before it sleeps.
+ * One pass: poll, events, then before sleep: due timers, the scheduler's turn, and one flush of everything written.
+ * Owner: the runtime, one per thread. Invariant: `now` moves only between passes or by loop_update. */
+#ifndef PERIGEE_IO_LOOP_H
+#define PERIGEE_IO_LOOP_H
+
+#include "bytes/pool.h"
+#include "io/timers.h"
+
+#include <ev.h>
+
+/* Something with output to send, flushed once before the loop sleeps; embedded in it. */
+struct dirty {
+    void (*flush)(struct dirty *dirty);
+    struct dirty *next, **link; /* link: what points to this one; NULL while there is nothing to flush */
+};
+
+struct loop {
+    struct ev_loop *ev;
+    double now; /* seconds, CLOCK_MONOTONIC, as of this pass */
+    struct pool input, output;
+    struct timers timers;
+    struct dirty *dirty, **dirty_end;
+    struct drain *drains;      /* see drain.h */
+    struct incoming *incoming; /* memory for one batch of datagrams, see datagram.c */
+    int reserve;  /* a spare descriptor, given up for a moment when none is left (see the listener) */
+    int restless; /* somebody wants another pass at once */
+    void (*turn)(void *context); /* the scheduler's turn before sleep */
+    void *turn_context;
+    struct {
+        unsigned connections, listeners, datagrams, drains; /* alive now */
+        unsigned refused;                                   /* clients turned away for lack of descriptors */
+    } counts;
+    ev_prepare prepare;
+    ev_check check;
+    ev_idle idle;
+    ev_timer alarm;
+};
+
+int loop_init(struct loop *loop); /* 0, or -1 with errno */
+void loop_destroy(struct loop *loop);
+void loop_run(struct loop *loop); /* until loop_stop */
+void loop_stop(struct loop *loop);
+
+/* Reads the clock again and returns it: for waits that begin after a long computation. */
+double loop_update(struct loop *loop);
+
+/* Asks for another pass without sleeping. */
+static inline void loop_disturb(struct loop *loop) {
+    loop->restless = 1;
+}
+
+void loop_mark(struct loop *loop, struct dirty *dirty); /* to be flushed before sleep; nothing when it is marked */
+void loop_unmark(struct loop *loop, struct dirty *dirty);
+
+/* Gives idle memory back to the system. */
+void loop_trim(struct loop *loop);
+
+#endif

@@ -1,0 +1,107 @@
+"""How each kind of work is measured. Every function takes one sample of one server and returns a Sample."""
+import contextlib
+import select
+import subprocess
+import time
+from dataclasses import dataclass
+
+from process import Failure, ServerProcess, free_port, parse_line, run_load
+
+WARM_UP_MILLISECONDS = 500
+HOLD_SECONDS = 180
+SETTLE_SECONDS = 15
+SPARE_FILES = 512       # what a server may have open beside its connections
+
+
+@dataclass(frozen=True)
+class Sample:
+    value: float
+    rate: float = 0         # messages per second
+    held: int = 0           # connections
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What one run of the benchmark has settled: places, CPUs, length."""
+    build: str
+    bench: str
+    server_cpu: int
+    milliseconds: int
+    open_files: int
+    quick: bool
+
+    def fill(self, command, **values):
+        return [part.format(build=self.build, bench=self.bench, **values) for part in command]
+
+    def server(self, server, port):
+        return ServerProcess(self.fill(server.command, port=port), port, self.server_cpu)
+
+
+def sample_cpu(bench, work, server):
+    """The server's CPU microseconds for each message."""
+    port = free_port()
+    with bench.server(server, port) as process:
+        warm_up = bench.fill(work.warm_up, port=port, milliseconds=WARM_UP_MILLISECONDS)
+        run_load(warm_up, timeout=30)
+        before = process.cpu_seconds()
+        load = bench.fill(work.load, port=port, milliseconds=bench.milliseconds)
+        done = run_load(load, timeout=30 + bench.milliseconds / 500)[-1]
+        used = process.cpu_seconds() - before
+    return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])
+
+
+def sample_memory(bench, work, server):
+    """How much the server's resident memory grows for each connection that is held open and silent."""
+    count = min(work.count // 20 if bench.quick else work.count, bench.open_files - SPARE_FILES)
+    port = free_port()
+    with contextlib.ExitStack() as stack:
+        holder = None
+        process = stack.enter_context(bench.server(server, port))
+        run_load(bench.fill(work.warm_up, port=port), timeout=30)
+        before = settled_bytes(process)
+        holder = subprocess.Popen(bench.fill(work.load, port=port, count=count), text=True,
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        stack.callback(end_holder, holder, process)
+        held = wait_until_held(holder)
+        return Sample((settled_bytes(process) - before) / held, held=held)
+
+
+def wait_until_held(holder):
+    ready, _, _ = select.select([holder.stdout], [], [], HOLD_SECONDS)
+    line = holder.stdout.readline() if ready else ""
+    if not line:
+        raise Failure("the connections were not held")
+    report = parse_line(line)
+    if report["errors"] > 0:
+        raise Failure(f"held {report['held']:.0f}, failed {report['errors']:.0f}")
+    return int(report["held"])
+
+
+def end_holder(holder, process):
+    """The server goes first: the holder's resets then leave no connection behind in the kernel."""
+    process.stop()
+    holder.communicate()
+
+
+def settled_bytes(process):
+    """Resident memory once it has stopped moving for a second; its last reading after SETTLE_SECONDS."""
+    last, since = process.resident_bytes(), time.monotonic()
+    end = since + SETTLE_SECONDS
+    while time.monotonic() < min(end, since + 1):
+        time.sleep(0.1)
+        now = process.resident_bytes()
+        if abs(now - last) > 0.002 * last:
+            last, since = now, time.monotonic()
+    return process.resident_bytes()
+
+
+def sample_start(bench, work, server):
+    """Milliseconds from before the fork until the first byte has come back: the median of a few runs."""
+    port = free_port()
+    load = bench.fill(work.load, port=port, cpu=bench.server_cpu, count=work.count)
+    lines = run_load(load + bench.fill(server.command, port=port), timeout=30 + 10 * work.count)
+    times = sorted(line["milliseconds"] for line in lines)
+    return Sample(times[len(times) // 2])
+
+
+MEASURES = {"cpu": sample_cpu, "memory": sample_memory, "start": sample_start}
