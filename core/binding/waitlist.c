@@ -30,8 +30,23 @@ static int waitlist_interrupt(struct task *task, void *subject) {
     return task_list_interrupt(task, &waitlist->tasks);
 }
 
+/* Wakes the first: returns whether there was one. A subject of NULL marks a task that was woken. */
+static int waitlist_wake_first(struct waitlist *waitlist) {
+    struct task *task = waitlist->tasks.first;
+    if (!task) return 0;
+    task_list_remove(&waitlist->tasks, task);
+    task->interrupt = NULL;
+    task->subject = NULL;
+    task_schedule(task);
+    waitlist->count--;
+    return 1;
+}
+
+/* A task that was woken, but then cancelled before it could run, hands the wake on. */
 static int waitlist_waited(lua_State *L, int status, lua_KContext context) {
+    struct task *task = task_of(L);
     (void)status, (void)context;
+    if (!task->subject && task_is_interrupted(task)) waitlist_wake_first(check_waitlist(L));
     lua_pushboolean(L, !task_woken(L));
     return 1;
 }
@@ -51,14 +66,7 @@ static int waitlist_wake(lua_State *L) {
     struct waitlist *waitlist = check_waitlist(L);
     lua_Number wanted = luaL_optnumber(L, 2, 1);
     lua_Integer woken = 0;
-    while (waitlist->tasks.first && (lua_Number)woken < wanted) {
-        struct task *task = waitlist->tasks.first;
-        task_list_remove(&waitlist->tasks, task);
-        task->interrupt = NULL;
-        task_schedule(task);
-        waitlist->count--;
-        woken++;
-    }
+    while ((lua_Number)woken < wanted && waitlist_wake_first(waitlist)) woken++;
     lua_pushinteger(L, woken);
     return 1;
 }

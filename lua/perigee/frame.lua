@@ -1,5 +1,5 @@
---- Message framing: whole messages over a connection, which by itself only carries bytes. Each function here gives a
---- `frames` object (perigee.frame.frames) with receive(), send(...) and messages().
+--- Message framing: whole messages over a connection, which by itself only carries bytes. Each function here
+--- gives a `frames` object (perigee.frame.frames) with receive(), send(...) and messages().
 
 local bounded <const> = require "perigee.frame.bounded"
 local misuse <const> = require "perigee.frame.frames".misuse
@@ -79,8 +79,8 @@ end
 --- Messages after their length as a binary integer.
 ---@param conn perigee.connection
 ---@param format string one integer format of string.pack, such as ">I4", "<I2" or "B"
----@param options { limit: integer?, inclusive: boolean? }? limit: bytes of one message without its length, default
---- 1 MiB; inclusive: the length counts its own bytes too
+---@param options { limit: integer?, inclusive: boolean? }? limit: bytes of one message without its length,
+--- default 1 MiB; inclusive: the length counts its own bytes too
 ---@return perigee.frames
 function frame.prefixed(conn, format, options)
   check_conn(conn)
@@ -93,15 +93,16 @@ function frame.prefixed(conn, format, options)
   }, sized.Prefixed)
 end
 
---- Messages after their length as an unsigned LEB128 integer, as protobuf's delimited messages. Strict: no more than
---- ten bytes, and none that is not needed.
+--- Messages after their length as an unsigned LEB128 integer, as protobuf's delimited messages. Strict: no more
+--- than ten bytes, and none that is not needed.
 ---@param conn perigee.connection
 ---@param options { limit: integer? }? limit: bytes of one message, default 1 MiB
 ---@return perigee.frames
 function frame.varint(conn, options)
   check_conn(conn)
   local _ <const>, limit <const> = check_options(options)
-  return setmetatable({ conn = conn, limit = limit, largest = math.maxinteger, value = 0, shift = 0 }, sized.Varint)
+  local object <const> = { conn = conn, limit = limit, largest = math.maxinteger, value = 0, shift = 0 }
+  return setmetatable(object, sized.Varint)
 end
 
 --- Netstrings: "5:hello,". Strict: no leading zeros, the comma is required.

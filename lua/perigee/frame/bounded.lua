@@ -20,7 +20,7 @@ local function take_delimited(self)
   return fail(self, "limit", "a message of more than %d bytes, which is the limit", self.limit)
 end
 
--- Would the peer find its first delimiter earlier than at our end? An "a" before the delimiter "aa" is enough.
+-- Would the peer find a delimiter earlier than at our end? An "a" before the delimiter "aa" is enough.
 local function is_ambiguous(message, delimiter)
   if message:find(delimiter, 1, true) then return true end
   local tail <const> = #delimiter > 1 and message:sub(1 - #delimiter) or ""
@@ -41,7 +41,7 @@ local function send_delimited(self, ...)
   if size > self.limit then
     return refuse(self, "limit", "a message of %d bytes is over the limit of %d", size, self.limit)
   elseif is_ambiguous(text, self.delimiter) then
-    return refuse(self, "protocol", "the delimiter %q is in the message, or would begin in it", self.delimiter)
+    return refuse(self, "protocol", "the delimiter %q is or would begin in the message", self.delimiter)
   end
   return self.conn:write(text, self.delimiter)
 end
@@ -80,9 +80,12 @@ end
 
 ---@class perigee.frame.bounded
 local bounded <const> = {
-  Fixed = frames.class { take = take_fixed, put = put_fixed },                -- fields: conn, size (bytes)
-  Delimited = frames.class { take = take_delimited, send = send_delimited },  -- fields: conn, limit, delimiter
-  Struct = frames.class { take = take_struct, send = send_struct },           -- fields: conn, format, size, count
+  -- Fields: conn, size (bytes).
+  Fixed = frames.class { take = take_fixed, put = put_fixed },
+  -- Fields: conn, limit, delimiter.
+  Delimited = frames.class { take = take_delimited, send = send_delimited },
+  -- Fields: conn, format, size (bytes), count (values).
+  Struct = frames.class { take = take_struct, send = send_struct },
 }
 
 return bounded

@@ -63,8 +63,8 @@ function frames.read_part(self, size, part, begun)
   if bytes or code ~= "closed" then return bytes, message, code end
   local count <const> = count_rest(self.conn)
   if count == 0 and not begun then return nil, message, code end
-  return frames.fail(self, "closed", "the stream ended inside a message, %d of the %d bytes of its %s are missing",
-    size - count, size, part)
+  return frames.fail(self, "closed",
+    "the stream ended inside a message, %d of the %d bytes of its %s are missing", size - count, size, part)
 end
 
 --- Reads the first part of a message up to a delimiter.
@@ -103,8 +103,8 @@ end
 --- The next message. A receive that fails with "timeout" may be repeated: it goes on where it stopped.
 ---@return any message a string (of frame.struct: the values), or nil
 ---@return string? message why not; names the peer
----@return string? code "closed", at a boundary or inside a message; "limit" or "protocol", which are final; or any
---- of conn:read
+---@return string? code "closed", at a boundary or inside a message; "limit" or "protocol", which are final; or
+--- any of conn:read
 function Frames:receive()
   local failure <const> = self.failure
   if failure then return nil, failure.message, failure.code end

@@ -124,12 +124,14 @@ end
 
 ---@class perigee.frame.sized
 local sized <const> = {
-  -- Fields: conn, limit, format, prefix (bytes), signed, included (bytes of itself in the length), largest (bytes).
+  -- Fields: conn, limit, format, prefix (bytes), signed, included (the bytes of itself that it counts), largest.
   Prefixed = frames.class { take = take, put = put, write = write_prefixed, read_length = read_prefix },
   -- Fields: conn, limit, largest, value = 0, shift = 0.
   Varint = frames.class { take = take, put = put, write = write_varint, read_length = read_varint },
   -- Fields: conn, limit, largest.
-  Netstring = frames.class { take = take_netstring, put = put, write = write_netstring, read_length = read_digits },
+  Netstring = frames.class {
+    take = take_netstring, put = put, write = write_netstring, read_length = read_digits,
+  },
 }
 
 return sized

@@ -1,0 +1,69 @@
+--- The globals of a service: its own, so that services cannot trip over each other's. The standard library's tables are
+--- copied, so that a script which adds to `string` or `table` adds to its own.
+
+local libraries <const> = { "coroutine", "debug", "io", "math", "os", "string", "table", "utf8" }
+
+local functions <const> = {
+  "_VERSION", "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next", "pairs",
+  "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type",
+  "warn", "xpcall",
+}
+
+local function copy(library)
+  local result <const> = {}
+  for name, value in pairs(library) do result[name] = value end
+  return result
+end
+
+--- A chunk loaded by a service sees the service's globals, not the process's.
+local function own_loaders(environment)
+  function environment.load(chunk, name, mode, env) return load(chunk, name, mode, env or environment) end
+  function environment.loadfile(path, mode, env) return loadfile(path, mode, env or environment) end
+  function environment.dofile(path) return assert(loadfile(path, nil, environment))() end
+end
+
+local function directory_of(path)
+  return path:match "^(.*)/[^/]*$" or "."
+end
+
+--- Loads a module that stands beside the script; nil when there is none.
+local function load_beside(environment, directory, name)
+  local base <const> = directory .. "/" .. name:gsub("%.", "/")
+  for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
+    local file <const> = io.open(path)
+    if file then
+      file:close()
+      return assert(loadfile(path, "t", environment)), path
+    end
+  end
+end
+
+--- require for a service: modules beside its script are its own, loaded once for it; all others are shared.
+local function own_require(environment, directory)
+  local loaded <const> = {}
+  return function(name)
+    if loaded[name] ~= nil then return loaded[name] end
+    if name:match "^core%." then
+      error(("module '%s' is the runtime's own: services use perigee.%s"):format(name, name:sub(6)), 2)
+    end
+    local chunk <const>, path <const> = load_beside(environment, directory, name)
+    if not chunk then return require(name) end
+    local value = chunk(name, path)
+    if value == nil then value = true end
+    loaded[name] = value
+    return value
+  end
+end
+
+--- Makes the globals for a script.
+---@param path string the script's path
+---@return table environment
+return function(path)
+  local environment <const> = {}
+  for _, name in ipairs(libraries) do environment[name] = copy(_G[name]) end
+  for _, name in ipairs(functions) do environment[name] = _G[name] end
+  environment._G = environment
+  own_loaders(environment)
+  environment.require = own_require(environment, directory_of(path))
+  return environment
+end
