@@ -97,11 +97,13 @@ static size_t check_addresses(lua_State *L, struct endpoint *endpoints) {
 
 /* connection.connect(addresses, seconds, options) -> connection, or nil, message, code. All addresses are tried. */
 int connection_connect(lua_State *L) {
+    static const char *const names[] = {"timeout", "nodelay", "keepalive", "receive_buffer", "send_buffer", NULL};
     struct endpoint endpoints[ADDRESSES_MAX];
     struct socket_options options;
     lua_settop(L, CONNECT_OPTIONS);
     task_begin_wait(L, "connect");
     size_t count = check_addresses(L, endpoints);
+    support_check_options(L, CONNECT_OPTIONS, names);
     socket_options_check(L, CONNECT_OPTIONS, &options);
     connection_new(L);
     struct attempt *attempt = support_new(L, CLASS, sizeof *attempt, 0);

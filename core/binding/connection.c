@@ -25,7 +25,6 @@ static void connection_keep_peer(struct connection_object *connection, const str
 struct connection_object *connection_new(lua_State *L) {
     struct connection_object *connection = support_new(L, CLASS, sizeof *connection, 0);
     connection->io.stream.fd = -1;
-    connection->timeout = CONNECTION_TIMEOUT;
     return connection;
 }
 
@@ -77,7 +76,7 @@ static const char *failure_code(int failure) {
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure) {
     struct endpoint peer;
     char text[ADDRESS_TEXT_MAX] = "a closed connection";
-    connection->failure = failure;
+    connection->failure = (int16_t)failure;
     if (connection_peer(connection, &peer)) endpoint_format(&peer, connection->scheme, text, sizeof text);
     return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure));
 }
@@ -85,7 +84,7 @@ int connection_fail(lua_State *L, struct connection_object *connection, const ch
 static void connection_object_end(struct connection_object *connection, void (*end)(struct connection *)) {
     if (!connection->io.open) return;
     end(&connection->io);
-    runtime_connection_ended((struct runtime *)((char *)connection->io.loop - offsetof(struct runtime, loop)));
+    runtime_connection_ended((struct runtime *)((char *)connection_loop(&connection->io) - offsetof(struct runtime, loop)));
 }
 
 void connection_on_handler_ended(struct task *task, void *context) {
@@ -146,7 +145,7 @@ static int connection_index(lua_State *L) {
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "peer") == 0) connection_push_peer(L, connection);
     else if (strcmp(name, "address") == 0) connection_push_local(L, connection);
-    else if (strcmp(name, "timeout") == 0) lua_pushnumber(L, (lua_Number)connection->timeout);
+    else if (strcmp(name, "timeout") == 0) lua_pushnumber(L, (lua_Number)connection->io.timeout);
     else if (strcmp(name, "high_water") == 0) lua_pushinteger(L, connection->io.high_water);
     else if (strcmp(name, "queued") == 0) lua_pushinteger(L, (lua_Integer)connection->io.output.length);
     else if (strcmp(name, "is_open") == 0) lua_pushboolean(L, connection->io.open);
@@ -161,7 +160,7 @@ static int connection_newindex(lua_State *L) {
     if (strcmp(name, "timeout") == 0) {
         lua_Number seconds = support_check_seconds(L, 3, INFINITY);
         luaL_argcheck(L, seconds > 0, 3, "timeout must be seconds above 0, or nil for none");
-        connection->timeout = (float)seconds;
+        connection->io.timeout = (float)seconds;
     } else if (strcmp(name, "high_water") == 0) {
         lua_Integer bytes = luaL_checkinteger(L, 3);
         luaL_argcheck(L, bytes > 0 && bytes <= UINT32_MAX, 3, "high_water must be bytes from 1 to 4 GiB");

@@ -13,8 +13,6 @@
 struct runtime;
 struct listener_object;
 
-static const float CONNECTION_TIMEOUT = 300; /* seconds, the default of conn.timeout */
-
 /* Why the last operation failed; an errno value where the system gave one. */
 enum {
     FAILURE_CLOSED = -1,  /* the peer has ended its side */
@@ -27,8 +25,7 @@ struct connection_object {
     struct connection io;
     struct task *handler; /* the task whose end closes the connection; NULL: none */
     struct listener_object *listener; /* told when the handler has ended; NULL: none */
-    float timeout;        /* seconds, INFINITY: none */
-    int failure;          /* of the last operation that failed; 0: none yet */
+    int16_t failure; /* of the last operation that failed; 0: none yet */
     unsigned char scheme;
     unsigned char peer_length;
     union {

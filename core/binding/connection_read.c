@@ -23,7 +23,7 @@ static int interrupt_read(struct task *task, void *subject) {
 }
 
 static double read_limit(lua_State *L, const struct connection_object *connection) {
-    return runtime_of(L)->loop.now + (double)connection->timeout;
+    return runtime_of(L)->loop.now + (double)connection->io.timeout;
 }
 
 /* Parks the running task until a read is worth trying, or `until` on the loop's clock. */
@@ -38,7 +38,7 @@ static int park(lua_State *L, struct connection_object *connection, double until
 /* What a read that cannot go on is told, after END or BROKEN. */
 static int failure_of(const struct connection_object *connection, enum io_status status) {
     if (!connection->io.open) return FAILURE_OURS;
-    if (connection->io.error) return connection->io.error;
+    if (connection->io.stream.error) return connection->io.stream.error;
     return status == IO_END ? FAILURE_CLOSED : errno;
 }
 
@@ -82,28 +82,41 @@ static int read_some(lua_State *L) {
 
 /* conn:chunks(max): an iterator of read_some. It ends with the stream; conn.error tells when it ended otherwise. */
 
-static int next_chunk_step(lua_State *L, int resumed, lua_KContext context) {
+static int next_chunk_step(lua_State *L, int resumed, lua_KContext max) {
     struct connection_object *connection = connection_check(L, 1);
-    size_t max = (size_t)lua_tointeger(L, lua_upvalueindex(1)), pending;
+    size_t pending;
     enum io_status status = IO_DONE;
     if (resumed == LUA_YIELD && task_woken(L)) return connection->failure = FAILURE_TIMEOUT, 0;
     while (!(pending = connection_pending(&connection->io)) && status == IO_DONE) status = fill(connection);
-    if (pending) return take(L, connection, smaller(pending, max), 0);
-    if (status == IO_WAIT) return park(L, connection, read_limit(L, connection), context, next_chunk_step);
-    connection->failure = failure_of(connection, status);
+    if (pending) return take(L, connection, smaller(pending, (size_t)max), 0);
+    if (status == IO_WAIT) return park(L, connection, read_limit(L, connection), max, next_chunk_step);
+    connection->failure = (int16_t)failure_of(connection, status);
     return 0;
 }
 
 static int next_chunk(lua_State *L) {
-    return next_chunk_step(L, LUA_OK, 0);
+    return next_chunk_step(L, LUA_OK, SOME_MAX);
+}
+
+static int next_chunk_of(lua_State *L) {
+    return next_chunk_step(L, LUA_OK, (lua_KContext)lua_tointeger(L, lua_upvalueindex(1)));
+}
+
+/* Pushes an iterator: a plain function for the default limit, so that an idle connection does not keep a closure. */
+static int push_iterator(lua_State *L, size_t otherwise, lua_CFunction plain, lua_CFunction limited) {
+    connection_check(L, 1);
+    if (lua_isnoneornil(L, 2)) {
+        lua_pushcfunction(L, plain);
+    } else {
+        lua_pushinteger(L, (lua_Integer)support_check_size(L, 2, 1, otherwise));
+        lua_pushcclosure(L, limited, 1);
+    }
+    lua_pushvalue(L, 1);
+    return 2;
 }
 
 static int chunks(lua_State *L) {
-    connection_check(L, 1);
-    lua_pushinteger(L, (lua_Integer)support_check_size(L, 2, 1, SOME_MAX));
-    lua_pushcclosure(L, next_chunk, 1);
-    lua_pushvalue(L, 1);
-    return 2;
+    return push_iterator(L, SOME_MAX, next_chunk, next_chunk_of);
 }
 
 /* conn:read(n) -> exactly n bytes. When fewer come, they stay and can be read. */
@@ -224,23 +237,28 @@ static int read_line(lua_State *L) {
 static int next_line_step(lua_State *L, int resumed, lua_KContext context) {
     struct connection_object *connection = connection_check(L, 1);
     if (resumed == LUA_YIELD && task_woken(L)) return connection->failure = FAILURE_TIMEOUT, 0;
-    return read_line_loop(L, connection, (size_t)lua_tointeger(L, lua_upvalueindex(1)), lua_tonumber(L, LINE_UNTIL),
-                          context, next_line_step);
+    return read_line_loop(L, connection, (size_t)lua_tointeger(L, LINE_LIMIT), lua_tonumber(L, LINE_UNTIL), context,
+                          next_line_step);
 }
 
-static int next_line(lua_State *L) {
+static int next_line_within(lua_State *L, lua_Integer limit) {
     struct connection_object *connection = connection_check(L, 1);
-    lua_settop(L, LINE_LIMIT);
+    lua_settop(L, 1);
+    lua_pushinteger(L, limit);
     lua_pushnumber(L, read_limit(L, connection));
     return next_line_step(L, LUA_OK, 0);
 }
 
+static int next_line(lua_State *L) {
+    return next_line_within(L, LINE_MAX_BYTES);
+}
+
+static int next_line_of(lua_State *L) {
+    return next_line_within(L, lua_tointeger(L, lua_upvalueindex(1)));
+}
+
 static int lines(lua_State *L) {
-    connection_check(L, 1);
-    lua_pushinteger(L, (lua_Integer)support_check_size(L, 2, 1, LINE_MAX_BYTES));
-    lua_pushcclosure(L, next_line, 1);
-    lua_pushvalue(L, 1);
-    return 2;
+    return push_iterator(L, LINE_MAX_BYTES, next_line, next_line_of);
 }
 
 /* conn:read_all(max) -> everything up to the end of the stream */

@@ -22,7 +22,7 @@ static int fail(lua_State *L, struct connection_object *connection, int failure)
 /* Why nothing can be written, or 0. */
 static int obstacle(const struct connection_object *connection) {
     if (!connection->io.open || connection->io.shut) return FAILURE_OURS;
-    return connection->io.error;
+    return connection->io.stream.error;
 }
 
 static int interrupt_write(struct task *task, void *subject) {
@@ -38,7 +38,7 @@ static int drained_step(lua_State *L, int resumed, lua_KContext level) {
     int timed_out = resumed == LUA_YIELD && task_woken(L);
     size_t queued = connection->io.output.length;
     if (!connection->io.open) return fail(L, connection, FAILURE_OURS);
-    if (connection->io.error) return fail(L, connection, connection->io.error);
+    if (connection->io.stream.error) return fail(L, connection, connection->io.stream.error);
     if (queued <= (size_t)level) {
         lua_pushboolean(L, 1);
         return 1;
@@ -48,8 +48,8 @@ static int drained_step(lua_State *L, int resumed, lua_KContext level) {
     if (connection->io.writer) return luaL_error(L, "another task is waiting to write to this connection");
     if (resumed == LUA_YIELD) lua_pop(L, 1);
     lua_pushinteger(L, (lua_Integer)queued);
-    connection_await_output(&connection->io, &task->waiter, (size_t)level);
-    return task_wait(L, task, task->runtime->loop.now + (double)connection->timeout, interrupt_write, &connection->io,
+    connection_await_output(&connection->io, &task->waiter, (uint32_t)level);
+    return task_wait(L, task, task->runtime->loop.now + (double)connection->io.timeout, interrupt_write, &connection->io,
                      level, drained_step);
 }
 
@@ -139,7 +139,7 @@ static int connection_write(lua_State *L) {
         else write_string(L, connection, i);
     }
     size_t queued = connection->io.output.length;
-    if (connection->io.error) return fail(L, connection, connection->io.error);
+    if (connection->io.stream.error) return fail(L, connection, connection->io.stream.error);
     if (buffers && queued) return drain_to(L, 0);
     if (queued > connection->io.high_water) return drain_to(L, connection->io.high_water / 2);
     lua_pushboolean(L, 1);

@@ -119,7 +119,6 @@ static int group_end(lua_State *L, struct task *task, int body_failed) {
     int failed = scope->failed;
     task->scope = scope->outer;
     scope->owner = NULL;
-    if (task->failing == scope) task->failing = NULL;
     if (failed) {
         lua_rawgeti(L, LUA_REGISTRYINDEX, scope->failure);
         lua_rawgeti(L, LUA_REGISTRYINDEX, scope->traceback);

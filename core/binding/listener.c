@@ -72,7 +72,7 @@ static int listener_take_accepted(lua_State *L) {
     lua_insert(L, -2);
     lua_xmove(L, task->L, 2);
     connection_adopt(connection, object->runtime, object->accepted_fd, object->scheme, object->accepted_peer);
-    connection->timeout = object->timeout;
+    connection->io.timeout = object->timeout;
     connection->io.high_water = object->high_water;
     connection->listener = object;
     connection->handler = task;

@@ -26,8 +26,15 @@ static void runtime_init_root(struct runtime *runtime) {
     *(struct task **)lua_getextraspace(runtime->L) = &runtime->root;
 }
 
+/* An error outside of every protected call: a bug of ours. */
+static int runtime_panic(lua_State *L) {
+    fprintf(stderr, "perigee: unprotected error: %s\n", luaL_tolstring(L, -1, NULL));
+    return 0;
+}
+
 static void runtime_init_lua(struct runtime *runtime) {
     lua_State *L = runtime->L;
+    lua_atpanic(L, runtime_panic);
     lua_newtable(L);
     runtime->threads = luaL_ref(L, LUA_REGISTRYINDEX);
     runtime->on_failure = LUA_NOREF;
@@ -41,7 +48,8 @@ struct runtime *runtime_new(void) {
         free(runtime);
         return NULL;
     }
-    runtime->L = luaL_newstate();
+    heap_init(&runtime->heap);
+    runtime->L = lua_newstate(heap_allocate, &runtime->heap);
     runtime->scope = scope_new(runtime, NULL);
     if (!runtime->L || !runtime->scope) return errno = ENOMEM, NULL; /* the process is about to end */
     runtime_init_root(runtime);
@@ -80,8 +88,9 @@ void runtime_free(struct runtime *runtime) {
     while (left) {
         struct task *task = left;
         left = task->next;
-        free(task);
+        heap_allocate(&runtime->heap, task, sizeof *task, 0);
     }
+    heap_destroy(&runtime->heap);
     drain_stop_all(&runtime->loop);
     if (runtime->resolver) resolver_free(runtime->resolver);
     loop_destroy(&runtime->loop);
@@ -121,6 +130,7 @@ void runtime_trim(struct runtime *runtime) {
     task_trim_pool(runtime);
     lua_gc(runtime->L, LUA_GCCOLLECT);
     lua_gc(runtime->L, LUA_GCCOLLECT); /* what finalizers have let go */
+    heap_trim(&runtime->heap);
     loop_trim(&runtime->loop);
 }
 

@@ -3,6 +3,7 @@
 #ifndef PERIGEE_BINDING_RUNTIME_H
 #define PERIGEE_BINDING_RUNTIME_H
 
+#include "binding/heap.h"
 #include "binding/scope.h"
 #include "binding/task.h"
 #include "io/loop.h"
@@ -13,6 +14,7 @@ struct runtime {
     struct task root; /* the record of whatever is not a task */
     lua_State *L;     /* the main thread: events enter Lua by it */
     struct loop loop;
+    struct heap heap;
     struct task *current;
     struct task_list ready;
     struct task *idle; /* ended tasks whose coroutines can be used again */

@@ -68,13 +68,10 @@ struct scope *scope_current(lua_State *L) {
     return task->scope;
 }
 
-/* The owner's body is interrupted too, unless an outer group of it has failed already. */
-static void scope_interrupt_owner(struct scope *scope) {
-    struct task *owner = scope->owner;
-    for (struct scope *outer = scope->outer; outer; outer = outer->outer)
-        if (owner->failing == outer) return;
-    owner->failing = scope;
-    task_disturb(owner);
+int scope_is_failing(const struct task *task) {
+    for (const struct scope *scope = task->scope; scope; scope = scope->outer)
+        if (scope->failed) return 1;
+    return 0;
 }
 
 void scope_fail(struct scope *scope, lua_State *L) {
@@ -86,7 +83,7 @@ void scope_fail(struct scope *scope, lua_State *L) {
     scope->traceback = luaL_ref(L, LUA_REGISTRYINDEX);
     scope->failure = luaL_ref(L, LUA_REGISTRYINDEX);
     scope_cancel(scope);
-    scope_interrupt_owner(scope);
+    task_disturb(scope->owner); /* its body sees that the group is failing */
 }
 
 struct scope *scope_root(const struct task *task) {

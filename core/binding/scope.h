@@ -37,6 +37,9 @@ void scope_cancel(struct scope *scope); /* every task in it */
 /* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */
 struct scope *scope_current(lua_State *L);
 
+/* Whether a group that the task has opened has failed. */
+int scope_is_failing(const struct task *task);
+
 /* A group's task has failed with the error and the traceback on top of L, which are popped. */
 void scope_fail(struct scope *scope, lua_State *L);
 

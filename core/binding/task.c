@@ -66,7 +66,7 @@ static struct task *task_allocate(lua_State *L) {
     lua_State *coroutine = lua_newthread(L);
     int anchor = luaL_ref(L, -2);
     lua_pop(L, 1);
-    struct task *task = malloc(sizeof *task);
+    struct task *task = heap_allocate(&runtime->heap, NULL, 0, sizeof *task);
     if (!task) luaL_error(L, "not enough memory");
     task->L = coroutine;
     task->anchor = anchor;
@@ -91,7 +91,7 @@ static void task_free(struct task *task) {
     lua_rawgeti(runtime->L, LUA_REGISTRYINDEX, runtime->threads);
     luaL_unref(runtime->L, -1, task->anchor);
     lua_pop(runtime->L, 1);
-    free(task);
+    heap_allocate(&runtime->heap, task, sizeof *task, 0);
 }
 
 static void task_recycle(struct task *task) {
@@ -248,12 +248,12 @@ static void task_on_timer(struct timer *timer) {
 }
 
 int task_is_interrupted(const struct task *task) {
-    return task->cancelled || task->failing || task->deadline <= task->runtime->loop.now;
+    return task->cancelled || scope_is_failing(task) || task->deadline <= task->runtime->loop.now;
 }
 
 void task_check_interrupted(lua_State *L, struct task *task) {
     if (task->cancelled) interruption_raise(L, INTERRUPTION_CANCELLED);
-    if (task->failing) interruption_raise(L, INTERRUPTION_GROUP);
+    if (scope_is_failing(task)) interruption_raise(L, INTERRUPTION_GROUP);
     if (task->deadline <= task->runtime->loop.now) interruption_raise(L, INTERRUPTION_DEADLINE);
 }
 

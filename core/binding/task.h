@@ -43,7 +43,6 @@ struct task {
     struct scope *home;        /* the scope that it belongs to */
     struct task *younger, **elder_link; /* in its home's list of tasks */
     struct scope *scope;                /* the innermost scope opened by it; NULL: none yet */
-    struct scope *failing;              /* a group opened by it one of whose tasks has failed */
     task_interrupt *interrupt;
     void *subject;
     double deadline; /* of task.deadline, on the loop's clock; INFINITY: none */

@@ -37,7 +37,7 @@ static int deadline_ended(lua_State *L, int status, lua_KContext context) {
     task->deadline = lua_tonumber(L, DEADLINE_OUTER);
     if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - DEADLINE_HANDLER;
     int passed = interruption_test(L, -1) == INTERRUPTION_DEADLINE && own <= task->runtime->loop.now;
-    if (!passed || task->cancelled || task->failing) return lua_error(L);
+    if (!passed || task->cancelled || scope_is_failing(task)) return lua_error(L);
     return support_fail(L, "timeout", "the deadline has passed");
 }
 

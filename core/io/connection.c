@@ -15,9 +15,9 @@ static struct connection *connection_of_dirty(struct dirty *dirty) {
 static void connection_watch(struct connection *connection, int events) {
     ev_io *io = &connection->io;
     if ((io->events & (EV_READ | EV_WRITE)) == events && ev_is_active(io) == (events != 0)) return;
-    ev_io_stop(connection->loop->ev, io);
+    ev_io_stop(connection_loop(connection)->ev, io);
     ev_io_modify(io, events);
-    if (events) ev_io_start(connection->loop->ev, io);
+    if (events) ev_io_start(connection_loop(connection)->ev, io);
 }
 
 static int connection_watched(const struct connection *connection) {
@@ -29,17 +29,17 @@ static void connection_drop_input(struct connection *connection) {
     connection->input = NULL;
     if (!input) return;
     if (input->capacity == INPUT_BLOCK_SIZE)
-        pool_give(&connection->loop->input, input);
+        pool_give(&connection_loop(connection)->input, input);
     else
         free(input);
 }
 
 /* The stream is broken for good: the output is lost, and whoever waits is told before the loop sleeps. */
 static void connection_break(struct connection *connection, int error) {
-    connection->error = error;
-    queue_clear(&connection->output, &connection->loop->output);
+    connection->stream.error = error;
+    queue_clear(&connection->output, &connection_loop(connection)->output);
     connection_watch(connection, 0);
-    loop_mark(connection->loop, &connection->dirty);
+    loop_mark(connection_loop(connection), &connection->dirty);
 }
 
 static void connection_wake_both(struct connection *connection) {
@@ -57,11 +57,11 @@ static void connection_sent(struct connection *connection) {
 }
 
 enum io_status connection_flush(struct connection *connection) {
-    if (connection->error) return errno = connection->error, IO_BROKEN;
-    enum io_status status = stream_send(&connection->stream, &connection->output, &connection->loop->output);
+    if (connection->stream.error) return errno = connection->stream.error, IO_BROKEN;
+    enum io_status status = stream_send(&connection->stream, &connection->output, &connection_loop(connection)->output);
     if (status == IO_BROKEN) {
         connection_break(connection, errno);
-        return errno = connection->error, IO_BROKEN;
+        return errno = connection->stream.error, IO_BROKEN;
     }
     int events = connection_watched(connection) & ~EV_WRITE;
     connection_watch(connection, status == IO_WAIT ? events | EV_WRITE : events);
@@ -84,7 +84,7 @@ static void connection_on_dirty(struct dirty *dirty) {
 /* Input comes first for the watcher but last here: the woken reader may end the connection. */
 static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
     (void)ev;
-    struct connection *connection = io->data;
+    struct connection *connection = (struct connection *)io; /* its first member */
     struct waiter *reader = NULL;
     if (events & EV_READ) {
         connection->readable = 1;
@@ -93,30 +93,30 @@ static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
         if (!reader) connection_watch(connection, connection_watched(connection) & ~EV_READ);
     }
     if (events & EV_WRITE && connection_watched(connection) & EV_WRITE)
-        loop_mark(connection->loop, &connection->dirty);
+        loop_mark(connection_loop(connection), &connection->dirty);
     if (reader) reader->wake(reader);
 }
 
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {
     *connection =
-        (struct connection){.loop = loop, .stream = stream, .high_water = CONNECTION_HIGH_WATER, .open = 1};
+        (struct connection){.stream = stream, .high_water = CONNECTION_HIGH_WATER, .timeout = CONNECTION_TIMEOUT, .open = 1};
     connection->dirty.flush = connection_on_dirty;
     queue_init(&connection->output);
     ev_io_init(&connection->io, connection_on_event, stream.fd, 0);
-    connection->io.data = connection;
+    connection->io.data = loop;
     loop->counts.connections++;
 }
 
 /* A close with unread bytes in the kernel would be a reset; then a drain reads them first. */
 static int connection_needs_drain(struct connection *connection) {
     int unread = 0;
-    if (connection->error) return 0;
+    if (connection->stream.error) return 0;
     if (connection->output.length) return 1;
     return !connection->at_end && ioctl(connection->stream.fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
 static void connection_end(struct connection *connection, int drains) {
-    struct loop *loop = connection->loop;
+    struct loop *loop = connection_loop(connection);
     connection_watch(connection, 0);
     loop_unmark(loop, &connection->dirty);
     if (drains) {
@@ -146,7 +146,7 @@ void connection_abort(struct connection *connection) {
 
 static struct buffer *connection_new_input(struct connection *connection, size_t capacity) {
     if (capacity != INPUT_BLOCK_SIZE) return buffer_new(capacity);
-    void *memory = pool_take(&connection->loop->input);
+    void *memory = pool_take(&connection_loop(connection)->input);
     return memory ? buffer_init(memory, capacity) : NULL;
 }
 
@@ -171,7 +171,7 @@ static struct buffer *connection_make_room(struct connection *connection) {
 static enum io_status connection_read(struct connection *connection, void *bytes, size_t room,
                                       size_t *received) {
     *received = 0;
-    if (connection->error) return errno = connection->error, IO_BROKEN;
+    if (connection->stream.error) return errno = connection->stream.error, IO_BROKEN;
     if (connection->at_end) return IO_END;
     if (!connection->readable) return IO_WAIT;
     ssize_t count = connection->stream.transport->read(&connection->stream, bytes, room);
@@ -184,11 +184,11 @@ static enum io_status connection_read(struct connection *connection, void *bytes
     if (count == 0) return connection->at_end = 1, IO_END;
     if (errno == EAGAIN || errno == EWOULDBLOCK) return IO_WAIT;
     connection_break(connection, errno);
-    return errno = connection->error, IO_BROKEN;
+    return errno = connection->stream.error, IO_BROKEN;
 }
 
 enum io_status connection_fill(struct connection *connection) {
-    if (!connection->readable && !connection->error && !connection->at_end) return IO_WAIT;
+    if (!connection->readable && !connection->stream.error && !connection->at_end) return IO_WAIT;
     struct buffer *input = connection_make_room(connection);
     if (!input) return errno = ENOMEM, IO_BROKEN;
     size_t received;
@@ -215,11 +215,11 @@ int connection_is_full(const struct connection *connection) {
 
 /* While the kernel is full the watcher tells when to go on; trying before would be a wasted system call. */
 static void connection_want_flush(struct connection *connection) {
-    if (!connection_is_full(connection)) loop_mark(connection->loop, &connection->dirty);
+    if (!connection_is_full(connection)) loop_mark(connection_loop(connection), &connection->dirty);
 }
 
 int connection_write_copy(struct connection *connection, const void *data, size_t length) {
-    if (queue_copy(&connection->output, &connection->loop->output, data, length) < 0) return -1;
+    if (queue_copy(&connection->output, &connection_loop(connection)->output, data, length) < 0) return -1;
     connection_want_flush(connection);
     return 0;
 }
@@ -259,7 +259,7 @@ void connection_await_input(struct connection *connection, struct waiter *reader
     connection_watch(connection, connection_watched(connection) | EV_READ);
 }
 
-void connection_await_output(struct connection *connection, struct waiter *writer, size_t level) {
+void connection_await_output(struct connection *connection, struct waiter *writer, uint32_t level) {
     connection->writer = writer;
     connection->writer_level = level;
     connection_want_flush(connection);

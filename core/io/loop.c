@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEPT_INPUT_PIECES = 32, KEPT_OUTPUT_PIECES = 256 };
+enum { KEPT_INPUT_PIECES = 32, KEPT_OUTPUT_PIECES = 64 };
 
 double loop_update(struct loop *loop) {
     struct timespec time;

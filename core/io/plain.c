@@ -57,4 +57,5 @@ void stream_init_plain(struct stream *stream, int fd) {
     stream->transport = &plain;
     stream->session = NULL;
     stream->fd = fd;
+    stream->error = 0;
 }

@@ -23,6 +23,7 @@ struct stream {
     const struct transport *transport;
     void *session; /* the transport's own; NULL for plain */
     int fd;
+    int error; /* the errno value that broke it; 0: it is whole */
 };
 
 enum io_status {

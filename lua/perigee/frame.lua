@@ -93,8 +93,8 @@ function frame.prefixed(conn, format, options)
   }, sized.Prefixed)
 end
 
---- Messages after their length as an unsigned LEB128 integer, as protobuf's delimited messages. Strict: no more
---- than ten bytes, and none that is not needed.
+--- Messages after their length as an unsigned LEB128 integer, as protobuf's delimited messages. Strict: no
+--- more than ten bytes, and none that is not needed.
 ---@param conn perigee.connection
 ---@param options { limit: integer? }? limit: bytes of one message, default 1 MiB
 ---@return perigee.frames

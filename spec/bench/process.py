@@ -100,7 +100,8 @@ class ServerProcess:
 
     def last_words(self):
         self.log.seek(0)
-        lines = self.log.read().decode(errors="replace").strip().splitlines()
+        text = self.log.read().decode(errors="replace")
+        lines = text.partition("stack traceback:")[0].strip().splitlines()    # Lua's message comes before it
         return lines[-1][:80] if lines else "it says nothing"
 
     def members(self):

@@ -72,7 +72,7 @@ def take_sample(bench, work, server, outcome, turn):
     try:
         sample = MEASURES[work.measure](bench, work, server)
     except Failure as failure:
-        outcome.reason = f"failed: {failure}"
+        outcome.reason = f"failed: {failure}".replace(ROOT + os.sep, "")
     else:
         outcome.samples[turn] = sample
     said = outcome.reason or f"{sample.value:.2f}"

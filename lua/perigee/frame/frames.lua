@@ -103,8 +103,8 @@ end
 --- The next message. A receive that fails with "timeout" may be repeated: it goes on where it stopped.
 ---@return any message a string (of frame.struct: the values), or nil
 ---@return string? message why not; names the peer
----@return string? code "closed", at a boundary or inside a message; "limit" or "protocol", which are final; or
---- any of conn:read
+---@return string? code "closed", at a boundary or inside a message; "limit" or "protocol", which are final;
+--- or any of conn:read
 function Frames:receive()
   local failure <const> = self.failure
   if failure then return nil, failure.message, failure.code end

@@ -23,7 +23,7 @@ local function take(self)
   if not size then
     size, message, code = self:read_length()
     if not size then return nil, message, code end
-    self.expected = size
+    self.expected = nil
   end
   local payload
   payload, message, code = read_part(self, size, "payload", true)
@@ -124,7 +124,8 @@ end
 
 ---@class perigee.frame.sized
 local sized <const> = {
-  -- Fields: conn, limit, format, prefix (bytes), signed, included (the bytes of itself that it counts), largest.
+  -- Fields: conn, limit, format, prefix (bytes), signed, included (its own bytes, when it counts
+  -- them), largest (bytes).
   Prefixed = frames.class { take = take, put = put, write = write_prefixed, read_length = read_prefix },
   -- Fields: conn, limit, largest, value = 0, shift = 0.
   Varint = frames.class { take = take, put = put, write = write_varint, read_length = read_varint },

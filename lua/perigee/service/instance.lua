@@ -1,0 +1,93 @@
+--- A service: one script that is loaded and runs, with its globals, its servers and its tasks.
+
+local core <const> = require "core.task"
+local environment <const> = require "perigee.service.environment"
+
+---@class perigee.Service
+---@field name string from the script's file name: "chat" of scripts/chat.lua
+---@field path string
+---@field given table<string, string> options from the command line
+---@field servers perigee.Server[]
+---@field stop_functions function[]
+---@field scope any the scope of all its tasks
+---@field changed any a waitlist that is woken when a server closes
+---@field loading boolean the main chunk runs
+---@field checking boolean it is only looked at: nothing is served
+local Service <const> = { __name = "perigee.service" }
+Service.__index = Service
+
+function Service:__tostring()
+  return ("service: %s (%s)"):format(self.name, self.path)
+end
+
+--- An error value with a traceback that ends where the script begins.
+local function with_traceback(value)
+  if type(value) == "userdata" then return value end
+  local traceback <const> = debug.traceback("", 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
+  return { message = tostring(value), traceback = traceback:gsub("^\n", "") }
+end
+
+--- Loads the script and runs its main chunk to its end, which may be long for a client.
+---@return boolean? loaded
+---@return { message: string, traceback: string? }? failure
+function Service:load()
+  local chunk <const>, message <const> = loadfile(self.path, "t", environment(self.path))
+  if not chunk then return nil, { message = message } end
+  self.chunk = chunk
+  self.loading = true
+  local ok, failure
+  local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, with_traceback) end)
+  local _, why <const> = main:join()
+  self.loading = false
+  if ok then return true end
+  if type(failure) == "table" then return nil, failure end
+  return nil, { message = tostring(failure or why) }
+end
+
+local function has_open_server(self)
+  for _, server in ipairs(self.servers) do
+    if server.is_open then return true end
+  end
+end
+
+--- Waits until nothing of it is left: no open server, no task.
+function Service:join()
+  while true do
+    while has_open_server(self) do self.changed:wait() end
+    self.scope:join()
+    if not has_open_server(self) then return end
+  end
+end
+
+--- Closes its servers and calls what on_stop registered, each protected.
+---@param on_failure fun(message: string)
+function Service:stop(on_failure)
+  for _, server in ipairs(self.servers) do server:close() end
+  for _, f in ipairs(self.stop_functions) do
+    local ok <const>, failure <const> = xpcall(f, debug.traceback)
+    if not ok then on_failure(failure) end
+  end
+end
+
+local M <const> = {}
+
+--- Makes the service of a script; nothing is loaded yet.
+---@param path string
+---@param given table<string, string>? options from the command line
+---@return perigee.Service
+function M.new(path, given)
+  local service <const> = setmetatable({
+    name = path:match "([^/]+)%.lua$" or path:match "[^/]+$" or path,
+    path = path,
+    given = given or {},
+    servers = {},
+    stop_functions = {},
+    changed = core.waitlist(),
+    loading = false,
+    checking = false,
+  }, Service)
+  service.scope = core.scope(service)
+  return service
+end
+
+return M
