@@ -19,7 +19,7 @@ struct program {
 static void program_on_main_ended(struct task *task, void *context) {
     struct program *program = context;
     if (task->outcome == TASK_RETURNED) program->status = (int)lua_tointeger(task->L, 1);
-    loop_stop(&task->runtime->loop);
+    loop_stop(&task_runtime(task)->loop);
 }
 
 static void program_push_arguments(lua_State *L, const struct program *program) {

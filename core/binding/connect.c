@@ -66,7 +66,7 @@ static int attempt_step(lua_State *L, int resumed, lua_KContext context) {
         struct task *task = task_begin_wait(L, "connect");
         attempt->waiter = &task->waiter;
         lua_Number seconds = support_check_seconds(L, CONNECT_SECONDS, DEFAULT_SECONDS);
-        return task_wait(L, task, task->runtime->loop.now + seconds, attempt_interrupt, attempt, 0, attempt_step);
+        return task_wait(L, task, task_runtime(task)->loop.now + seconds, attempt_interrupt, attempt, 0, attempt_step);
     }
     if (attempt->fd < 0) return support_fail_errno(L, attempt->error, "connect to", push_subject(L));
     struct connection_object *connection = connection_check(L, CONNECT_CONNECTION);

@@ -16,12 +16,6 @@ struct connection_object *connection_check(lua_State *L, int argument) {
     return luaL_checkudata(L, argument, CLASS);
 }
 
-static void connection_keep_peer(struct connection_object *connection, const struct endpoint *peer) {
-    if (!peer || peer->length > sizeof connection->peer) return;
-    connection->peer_length = (unsigned char)peer->length;
-    memcpy(&connection->peer, &peer->as, peer->length);
-}
-
 struct connection_object *connection_new(lua_State *L) {
     struct connection_object *connection = support_new(L, CLASS, sizeof *connection, 0);
     connection->io.stream.fd = -1;
@@ -33,17 +27,13 @@ void connection_adopt(struct connection_object *connection, struct runtime *runt
     struct stream stream;
     stream_init_plain(&stream, fd);
     connection_init(&connection->io, &runtime->loop, stream);
-    connection->scheme = (unsigned char)scheme;
-    connection_keep_peer(connection, peer);
+    connection->scheme = (uint8_t)scheme;
+    if (peer) endpoint_pack(peer, &connection->peer);
     runtime_connection_began(runtime);
 }
 
 static int connection_peer(const struct connection_object *connection, struct endpoint *peer) {
-    if (connection->peer_length) {
-        peer->length = connection->peer_length;
-        memcpy(&peer->as, &connection->peer, connection->peer_length);
-        return 1;
-    }
+    if (endpoint_unpack(&connection->peer, peer) == 0) return 1;
     return connection->io.open && socket_remote(connection->io.stream.fd, peer) == 0;
 }
 

@@ -26,13 +26,8 @@ struct connection_object {
     struct task *handler; /* the task whose end closes the connection; NULL: none */
     struct listener_object *listener; /* told when the handler has ended; NULL: none */
     int16_t failure; /* of the last operation that failed; 0: none yet */
-    unsigned char scheme;
-    unsigned char peer_length;
-    union {
-        struct sockaddr any;
-        struct sockaddr_in v4;
-        struct sockaddr_in6 v6;
-    } peer; /* kept for messages after the end; a Unix peer is asked for while it is there */
+    uint8_t scheme;
+    struct packed_endpoint peer; /* kept for messages after the end; a Unix peer is asked for while it is there */
 };
 
 /* A new one is closed: memory comes first, so that nothing can fail once a descriptor is there. */

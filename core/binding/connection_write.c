@@ -49,7 +49,7 @@ static int drained_step(lua_State *L, int resumed, lua_KContext level) {
     if (resumed == LUA_YIELD) lua_pop(L, 1);
     lua_pushinteger(L, (lua_Integer)queued);
     connection_await_output(&connection->io, &task->waiter, (uint32_t)level);
-    return task_wait(L, task, task->runtime->loop.now + (double)connection->io.timeout, interrupt_write, &connection->io,
+    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->io.timeout, interrupt_write, &connection->io,
                      level, drained_step);
 }
 

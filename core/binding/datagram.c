@@ -166,7 +166,7 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
     struct task *task = task_begin_wait(L, "receive");
     if (object->io.reader) return luaL_error(L, "another task is receiving on this socket");
     datagram_await_input(&object->io, &task->waiter);
-    return task_wait(L, task, task->runtime->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
+    return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
                      receive_step);
 }
 
@@ -205,7 +205,7 @@ static int sent_step(lua_State *L, int resumed, lua_KContext context) {
         struct task *task = task_begin_wait(L, "send");
         if (object->io.writer) return luaL_error(L, "another task is waiting to send on this socket");
         datagram_await_output(&object->io, &task->waiter);
-        return task_wait(L, task, task->runtime->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
+        return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
                          sent_step);
     }
     lua_pushboolean(L, 1);

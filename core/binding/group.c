@@ -75,7 +75,7 @@ static int scope_join_step(lua_State *L, int status, lua_KContext context) {
     if (scope->waiter) return luaL_error(L, "another task waits for this scope already");
     lua_Number seconds = support_check_seconds(L, 2, INFINITY);
     scope->waiter = task;
-    return task_wait(L, task, task->runtime->loop.now + seconds, scope_forget_waiter, scope, 0, scope_join_step);
+    return task_wait(L, task, task_runtime(task)->loop.now + seconds, scope_forget_waiter, scope, 0, scope_join_step);
 }
 
 static int scope_object_join(lua_State *L) {

@@ -7,7 +7,7 @@
 
 #include <stddef.h>
 
-enum { HEAP_STEP = 16, HEAP_SMALL = 1024, HEAP_CLASSES = HEAP_SMALL / HEAP_STEP };
+enum { HEAP_STEP = 8, HEAP_SMALL = 1024, HEAP_CLASSES = HEAP_SMALL / HEAP_STEP };
 
 struct slab;
 

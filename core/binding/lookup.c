@@ -72,7 +72,7 @@ static int lookup_step(lua_State *L, int resumed, lua_KContext context) {
     struct task *task = task_begin_wait(L, "lookup");
     object->waiter = &task->waiter;
     lua_pop(L, 1);
-    return task_wait(L, task, task->runtime->loop.now + support_check_seconds(L, LOOKUP_SECONDS, DEFAULT_SECONDS),
+    return task_wait(L, task, task_runtime(task)->loop.now + support_check_seconds(L, LOOKUP_SECONDS, DEFAULT_SECONDS),
                      lookup_interrupt, object, 0, lookup_step);
 }
 

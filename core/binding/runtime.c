@@ -18,7 +18,7 @@ static void runtime_on_relax(struct timer *timer) {
 }
 
 static void runtime_init_root(struct runtime *runtime) {
-    runtime->root.runtime = runtime;
+    runtime->root.home = runtime->scope;
     runtime->root.L = runtime->L;
     runtime->root.state = TASK_RUNNING;
     runtime->root.deadline = INFINITY;
@@ -71,7 +71,7 @@ static struct task *runtime_abandon_tasks(struct runtime *runtime) {
         struct task *task = lua_isthread(L, -1) ? task_of(lua_tothread(L, -1)) : &runtime->root;
         lua_pop(L, 1);
         if (task == &runtime->root) continue;
-        if (task->state != TASK_ENDED) scope_abandon(task);
+        scope_abandon(task);
         task->next = list;
         list = task;
     }

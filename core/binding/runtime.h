@@ -33,8 +33,11 @@ struct runtime {
 
 struct runtime *runtime_new(void); /* with the standard libraries; NULL with errno */
 void runtime_free(struct runtime *runtime);
+static inline struct runtime *task_runtime(const struct task *task) {
+    return task->home->runtime;
+}
 static inline struct runtime *runtime_of(lua_State *L) {
-    return task_of(L)->runtime;
+    return task_runtime(task_of(L));
 }
 
 /* Calls `function` on the main thread with the light userdata `context` as its argument, protected: for events that

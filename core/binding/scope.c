@@ -89,19 +89,18 @@ void scope_fail(struct scope *scope, lua_State *L) {
 struct scope *scope_root(const struct task *task) {
     struct scope *scope = task->home;
     while (scope && scope->owner) scope = scope->owner->home;
-    return scope ? scope : task->runtime->scope;
+    return scope ? scope : task_runtime(task)->scope;
 }
 
 void scope_remove(struct scope *scope, struct task *task) {
     scope_unlink(scope, task);
     if (!scope->count) scope_emptied(scope);
-    scope_drop(scope);
 }
 
 void scope_abandon(struct task *task) {
     struct scope *own = task->scope;
     while (own && own->group) own = own->outer; /* a group is held by its object */
-    scope_unlink(task->home, task);
+    if (task->elder_link) scope_unlink(task->home, task);
     scope_drop(task->home);
     if (own) scope_drop(own);
 }

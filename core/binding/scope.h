@@ -29,7 +29,7 @@ struct scope *scope_hold(struct scope *scope);
 void scope_drop(struct scope *scope);
 
 void scope_add(struct scope *scope, struct task *task);
-/* Takes out a task that has ended; the last one wakes the waiter and lets an ending owner end. */
+/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiter and lets an ending owner end. */
 void scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task); /* takes out a task that will never run again: the state is being closed */
 void scope_cancel(struct scope *scope); /* every task in it */

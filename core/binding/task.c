@@ -46,7 +46,7 @@ struct task *task_of(lua_State *L) {
 
 int task_is_task(lua_State *L) {
     struct task *task = task_of(L);
-    return task != &task->runtime->root && task->L == L;
+    return task != &task_runtime(task)->root && task->L == L;
 }
 
 static void task_on_wake(struct waiter *waiter);
@@ -77,7 +77,7 @@ struct task *task_new(lua_State *L, struct scope *scope) {
     struct runtime *runtime = runtime_of(L);
     struct task *task = task_from_pool(runtime);
     if (!task) task = task_allocate(L);
-    *task = (struct task){.L = task->L, .anchor = task->anchor, .runtime = runtime, .deadline = INFINITY};
+    *task = (struct task){.L = task->L, .anchor = task->anchor, .deadline = INFINITY};
     task->waiter.wake = task_on_wake;
     task->timer.fire = task_on_timer;
     *(struct task **)lua_getextraspace(task->L) = task;
@@ -86,8 +86,7 @@ struct task *task_new(lua_State *L, struct scope *scope) {
     return task;
 }
 
-static void task_free(struct task *task) {
-    struct runtime *runtime = task->runtime;
+static void task_free(struct runtime *runtime, struct task *task) {
     lua_rawgeti(runtime->L, LUA_REGISTRYINDEX, runtime->threads);
     luaL_unref(runtime->L, -1, task->anchor);
     lua_pop(runtime->L, 1);
@@ -95,11 +94,12 @@ static void task_free(struct task *task) {
 }
 
 static void task_recycle(struct task *task) {
-    struct runtime *runtime = task->runtime;
+    struct runtime *runtime = task_runtime(task);
     *(struct task **)lua_getextraspace(task->L) = &runtime->root;
     lua_settop(task->L, 0);
+    scope_drop(task->home);
     if (runtime->idle_count >= IDLE_TASKS) {
-        task_free(task);
+        task_free(runtime, task);
         return;
     }
     task->next = runtime->idle;
@@ -109,12 +109,12 @@ static void task_recycle(struct task *task) {
 
 void task_trim_pool(struct runtime *runtime) {
     struct task *task;
-    while ((task = task_from_pool(runtime))) task_free(task);
+    while ((task = task_from_pool(runtime))) task_free(runtime, task);
 }
 
 void task_release_handle(struct task *task) {
     task->handle = NULL;
-    if (task->state == TASK_ENDED && !task->runtime->closing) task_recycle(task);
+    if (task->state == TASK_ENDED && !task_runtime(task)->closing) task_recycle(task);
 }
 
 /* The end of a task. */
@@ -122,8 +122,8 @@ void task_release_handle(struct task *task) {
 static void task_complete(struct task *task) {
     struct scope *home = task->home, *own = task->scope;
     task->state = TASK_ENDED;
-    task->runtime->counts.tasks--;
-    timers_clear(&task->runtime->loop.timers, &task->timer);
+    task_runtime(task)->counts.tasks--;
+    timers_clear(&task_runtime(task)->loop.timers, &task->timer);
     if (task->ended) task->ended(task, task->ended_context);
     if (own) scope_drop(own);
     scope_remove(home, task);
@@ -142,7 +142,7 @@ static int task_tell_failure(lua_State *L) {
     lua_xmove(task->L, L, 1);
     interruption_push_traceback(L, task->L);
     if (task->home->group) scope_fail(task->home, L);
-    else if (!task->handle || !task_handle_is_joined(task->handle)) runtime_report(task->runtime, task);
+    else if (!task->handle || !task_handle_is_joined(task->handle)) runtime_report(task_runtime(task), task);
     return 0;
 }
 
@@ -150,7 +150,7 @@ static void task_finish(struct task *task, int status) {
     task->state = TASK_ENDING; /* nothing in a __close can wait any more */
     if (status != LUA_OK) {
         task->outcome = task->cancelled && interruption_test(task->L, -1) ? TASK_CANCELLED : TASK_FAILED;
-        if (task->outcome == TASK_FAILED) runtime_call(task->runtime, task_tell_failure, task);
+        if (task->outcome == TASK_FAILED) runtime_call(task_runtime(task), task_tell_failure, task);
         lua_resetthread(task->L); /* runs what is to be closed, and leaves the error */
     }
     if (task->scope && task->scope->count) scope_cancel(task->scope);
@@ -160,7 +160,7 @@ static void task_finish(struct task *task, int status) {
 /* Running. */
 
 static void task_run(struct task *task) {
-    struct runtime *runtime = task->runtime;
+    struct runtime *runtime = task_runtime(task);
     struct task *previous = runtime->current;
     int begun = lua_status(task->L) == LUA_YIELD, results = 0, status = LUA_OK;
     runtime->current = task;
@@ -182,8 +182,8 @@ static void task_run(struct task *task) {
 
 void task_schedule(struct task *task) {
     task->state = TASK_READY;
-    task_list_add(&task->runtime->ready, task);
-    loop_disturb(&task->runtime->loop);
+    task_list_add(&task_runtime(task)->ready, task);
+    loop_disturb(&task_runtime(task)->loop);
 }
 
 void task_start(struct task *task) {
@@ -214,8 +214,8 @@ static struct task *task_of_waiter(struct waiter *waiter) {
 static void task_on_wake(struct waiter *waiter) {
     struct task *task = task_of_waiter(waiter);
     task->interrupt = NULL;
-    if (task->runtime->closing) return;
-    if (task->runtime->current == &task->runtime->root) task_run(task);
+    if (task_runtime(task)->closing) return;
+    if (task_runtime(task)->current == &task_runtime(task)->root) task_run(task);
     else task_schedule(task);
 }
 
@@ -236,7 +236,7 @@ void task_cancel(struct task *task) {
 
 static void task_on_timer(struct timer *timer) {
     struct task *task = (struct task *)((char *)timer - offsetof(struct task, timer));
-    struct loop *loop = &task->runtime->loop;
+    struct loop *loop = &task_runtime(task)->loop;
     if (task->state != TASK_PARKED || task->wake_at == INFINITY) return;
     if (task->wake_at > loop->now) {
         timers_set(&loop->timers, timer, task->wake_at); /* cannot fail: its place has just become free */
@@ -248,27 +248,27 @@ static void task_on_timer(struct timer *timer) {
 }
 
 int task_is_interrupted(const struct task *task) {
-    return task->cancelled || scope_is_failing(task) || task->deadline <= task->runtime->loop.now;
+    return task->cancelled || scope_is_failing(task) || task->deadline <= task_runtime(task)->loop.now;
 }
 
 void task_check_interrupted(lua_State *L, struct task *task) {
     if (task->cancelled) interruption_raise(L, INTERRUPTION_CANCELLED);
     if (scope_is_failing(task)) interruption_raise(L, INTERRUPTION_GROUP);
-    if (task->deadline <= task->runtime->loop.now) interruption_raise(L, INTERRUPTION_DEADLINE);
+    if (task->deadline <= task_runtime(task)->loop.now) interruption_raise(L, INTERRUPTION_DEADLINE);
 }
 
 struct task *task_begin_wait(lua_State *L, const char *what) {
     struct task *task = task_of(L);
     if (!task_is_task(L))
         luaL_error(L, "%s has to wait, and only a task can: this is %s", what,
-                   L == task->runtime->L ? "the main thread" : "a coroutine of the script's own");
+                   L == task_runtime(task)->L ? "the main thread" : "a coroutine of the script's own");
     if (task->state != TASK_RUNNING) luaL_error(L, "%s has to wait, and a task that is ending cannot", what);
     task_check_interrupted(L, task);
     return task;
 }
 
 static void task_set_timer(lua_State *L, struct task *task) {
-    struct timers *timers = &task->runtime->loop.timers;
+    struct timers *timers = &task_runtime(task)->loop.timers;
     if (task->wake_at == INFINITY) return;
     if (timer_is_set(&task->timer) && timer_at(timers, &task->timer) <= task->wake_at) return;
     if (timers_set(timers, &task->timer, task->wake_at) == 0) return;

@@ -38,7 +38,6 @@ struct task {
     struct waiter waiter;
     struct timer timer; /* may be set earlier than wake_at, then it is moved when it fires */
     lua_State *L;
-    struct runtime *runtime;
     struct task *next, **link; /* in the list it is in; link NULL: in none */
     struct scope *home;        /* the scope that it belongs to */
     struct task *younger, **elder_link; /* in its home's list of tasks */

@@ -23,7 +23,7 @@ static int slept(lua_State *L, int status, lua_KContext context) {
 static int task_sleep(lua_State *L) {
     lua_Number seconds = support_check_seconds(L, 1, 0);
     struct task *task = task_begin_wait(L, "sleep");
-    return task_wait(L, task, loop_update(&task->runtime->loop) + seconds, NULL, NULL, 0, slept);
+    return task_wait(L, task, loop_update(&task_runtime(task)->loop) + seconds, NULL, NULL, 0, slept);
 }
 
 /* task.deadline(seconds, f, ...): its stack is [1] the deadline around it, [2] its own, [3] message handler. */
@@ -36,7 +36,7 @@ static int deadline_ended(lua_State *L, int status, lua_KContext context) {
     (void)context;
     task->deadline = lua_tonumber(L, DEADLINE_OUTER);
     if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - DEADLINE_HANDLER;
-    int passed = interruption_test(L, -1) == INTERRUPTION_DEADLINE && own <= task->runtime->loop.now;
+    int passed = interruption_test(L, -1) == INTERRUPTION_DEADLINE && own <= task_runtime(task)->loop.now;
     if (!passed || task->cancelled || scope_is_failing(task)) return lua_error(L);
     return support_fail(L, "timeout", "the deadline has passed");
 }
@@ -45,7 +45,7 @@ static int task_deadline(lua_State *L) {
     lua_Number seconds = support_check_seconds(L, 1, INFINITY);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     struct task *task = task_begin_wait(L, "deadline");
-    double own = loop_update(&task->runtime->loop) + seconds;
+    double own = loop_update(&task_runtime(task)->loop) + seconds;
     lua_pushnumber(L, task->deadline);
     lua_replace(L, 1);
     lua_pushnumber(L, own);

@@ -58,7 +58,7 @@ static int waitlist_wait(lua_State *L) {
     lua_Number seconds = support_check_seconds(L, 2, INFINITY);
     task_list_add(&waitlist->tasks, task);
     waitlist->count++;
-    return task_wait(L, task, task->runtime->loop.now + seconds, waitlist_interrupt, waitlist, 0, waitlist_waited);
+    return task_wait(L, task, task_runtime(task)->loop.now + seconds, waitlist_interrupt, waitlist, 0, waitlist_waited);
 }
 
 /* waitlist:wake(count) -> how many were woken; count defaults to 1, math.huge wakes all */

@@ -35,23 +35,32 @@ size_t queue_block_size(void) {
 }
 
 void queue_init(struct queue *queue) {
-    queue->head = queue->tail = NULL;
+    queue->tail = NULL;
     queue->length = 0;
 }
 
+static struct segment *queue_head(const struct queue *queue) {
+    return queue->tail ? queue->tail->next : NULL;
+}
+
+/* The segment behind one, in order; NULL behind the last. */
+static struct segment *queue_next(const struct queue *queue, const struct segment *segment) {
+    return segment == queue->tail ? NULL : segment->next;
+}
+
 static void queue_push(struct queue *queue, struct segment *segment, size_t length) {
-    segment->next = NULL;
+    struct segment *tail = queue->tail;
+    segment->next = tail ? tail->next : segment;
     segment->length = length;
-    if (queue->tail) queue->tail->next = segment;
-    else queue->head = segment;
+    if (tail) tail->next = segment;
     queue->tail = segment;
     queue->length += length;
 }
 
 static void queue_pop(struct queue *queue, struct pool *pool) {
-    struct segment *segment = queue->head;
-    queue->head = segment->next;
-    if (!queue->head) queue->tail = NULL;
+    struct segment *segment = queue_head(queue);
+    if (segment == queue->tail) queue->tail = NULL;
+    else queue->tail->next = segment->next;
     queue->length -= segment->length;
     if (segment->kind == SEGMENT_BORROWED && segment->as.borrowed.release)
         segment->as.borrowed.release(segment->as.borrowed.owner);
@@ -61,7 +70,7 @@ static void queue_pop(struct queue *queue, struct pool *pool) {
 }
 
 void queue_clear(struct queue *queue, struct pool *pool) {
-    while (queue->head) queue_pop(queue, pool);
+    while (queue->tail) queue_pop(queue, pool);
 }
 
 /* A segment with room for `length` copied bytes: a piece of the pool, or a larger one made to measure. */
@@ -139,7 +148,7 @@ static const unsigned char *segment_data(const struct segment *segment) {
 
 int queue_peek(const struct queue *queue, struct iovec *vectors, int max) {
     int count = 0;
-    for (const struct segment *s = queue->head; s && s->kind != SEGMENT_FILE && count < max; s = s->next) {
+    for (const struct segment *s = queue_head(queue); s && s->kind != SEGMENT_FILE && count < max; s = queue_next(queue, s)) {
         vectors[count].iov_base = (void *)segment_data(s);
         vectors[count++].iov_len = s->length;
     }
@@ -147,7 +156,7 @@ int queue_peek(const struct queue *queue, struct iovec *vectors, int max) {
 }
 
 int queue_peek_file(const struct queue *queue, int *fd, off_t *offset, size_t *length) {
-    const struct segment *head = queue->head;
+    const struct segment *head = queue_head(queue);
     if (!head || head->kind != SEGMENT_FILE) return 0;
     *fd = head->as.file.fd;
     *offset = head->as.file.offset;
@@ -164,7 +173,7 @@ static void segment_advance(struct segment *segment, size_t count) {
 
 void queue_consume(struct queue *queue, struct pool *pool, size_t count) {
     while (count) {
-        struct segment *head = queue->head;
+        struct segment *head = queue_head(queue);
         assert(head);
         if (count < head->length) {
             segment_advance(head, count);

@@ -13,7 +13,7 @@
 struct segment;
 
 struct queue {
-    struct segment *head, *tail;
+    struct segment *tail; /* the list is a circle: the last points to the first; NULL: empty */
     size_t length; /* bytes waiting */
 };
 

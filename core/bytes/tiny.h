@@ -11,7 +11,7 @@ enum {
     REFERENCE_FROM = 11, /* strings from this size on are referenced, not copied */
 #else
     INPUT_BLOCK_SIZE = 64 * 1024,
-    OUTPUT_BLOCK_SIZE = 16 * 1024,
+    OUTPUT_BLOCK_SIZE = 2000, /* with its header just below 2 KiB */
     READ_LIMIT = 0x7ffff000, /* what read(2) and write(2) transfer at most */
     WRITE_LIMIT = 0x7ffff000,
     REFERENCE_FROM = 4 * 1024,

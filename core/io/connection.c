@@ -11,6 +11,10 @@ static struct connection *connection_of_dirty(struct dirty *dirty) {
     return (struct connection *)((char *)dirty - offsetof(struct connection, dirty));
 }
 
+static void connection_mark(struct connection *connection) {
+    dirty_mark(&connection_loop(connection)->dirty_connections, &connection->dirty);
+}
+
 /* The watcher is changed in place: libev compares with what epoll has before it makes a system call. */
 static void connection_watch(struct connection *connection, int events) {
     ev_io *io = &connection->io;
@@ -39,7 +43,7 @@ static void connection_break(struct connection *connection, int error) {
     connection->stream.error = error;
     queue_clear(&connection->output, &connection_loop(connection)->output);
     connection_watch(connection, 0);
-    loop_mark(connection_loop(connection), &connection->dirty);
+    connection_mark(connection);
 }
 
 static void connection_wake_both(struct connection *connection) {
@@ -93,14 +97,14 @@ static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
         if (!reader) connection_watch(connection, connection_watched(connection) & ~EV_READ);
     }
     if (events & EV_WRITE && connection_watched(connection) & EV_WRITE)
-        loop_mark(connection_loop(connection), &connection->dirty);
+        connection_mark(connection);
     if (reader) reader->wake(reader);
 }
 
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {
     *connection =
         (struct connection){.stream = stream, .high_water = CONNECTION_HIGH_WATER, .timeout = CONNECTION_TIMEOUT, .open = 1};
-    connection->dirty.flush = connection_on_dirty;
+    loop->dirty_connections.flush = connection_on_dirty;
     queue_init(&connection->output);
     ev_io_init(&connection->io, connection_on_event, stream.fd, 0);
     connection->io.data = loop;
@@ -118,7 +122,7 @@ static int connection_needs_drain(struct connection *connection) {
 static void connection_end(struct connection *connection, int drains) {
     struct loop *loop = connection_loop(connection);
     connection_watch(connection, 0);
-    loop_unmark(loop, &connection->dirty);
+    dirty_unmark(&loop->dirty_connections, &connection->dirty);
     if (drains) {
         drain_take(loop, connection->stream, connection->output);
         queue_init(&connection->output);
@@ -215,7 +219,7 @@ int connection_is_full(const struct connection *connection) {
 
 /* While the kernel is full the watcher tells when to go on; trying before would be a wasted system call. */
 static void connection_want_flush(struct connection *connection) {
-    if (!connection_is_full(connection)) loop_mark(connection_loop(connection), &connection->dirty);
+    if (!connection_is_full(connection)) connection_mark(connection);
 }
 
 int connection_write_copy(struct connection *connection, const void *data, size_t length) {

@@ -75,7 +75,7 @@ static void datagram_on_dirty(struct dirty *dirty) {
 static void datagram_on_event(struct ev_loop *ev, ev_io *io, int events) {
     (void)ev;
     struct datagram *datagram = io->data;
-    if (events & EV_WRITE) loop_mark(datagram->loop, &datagram->dirty);
+    if (events & EV_WRITE) dirty_mark(&datagram->loop->dirty_datagrams, &datagram->dirty);
     if (!(events & EV_READ)) return;
     datagram->readable = 1;
     if (!datagram->reader) datagram_watch(datagram, datagram_watched(datagram) & ~EV_READ);
@@ -84,7 +84,7 @@ static void datagram_on_event(struct ev_loop *ev, ev_io *io, int events) {
 
 void datagram_init(struct datagram *datagram, struct loop *loop, int fd) {
     *datagram = (struct datagram){.loop = loop, .tail = &datagram->head, .open = 1, .readable = 1};
-    datagram->dirty.flush = datagram_on_dirty;
+    loop->dirty_datagrams.flush = datagram_on_dirty;
     ev_io_init(&datagram->io, datagram_on_event, fd, 0);
     datagram->io.data = datagram;
     loop->counts.datagrams++;
@@ -95,7 +95,7 @@ void datagram_close(struct datagram *datagram) {
     datagram_flush(datagram);
     datagram_drop_first(datagram, datagram->queued);
     datagram_watch(datagram, 0);
-    loop_unmark(datagram->loop, &datagram->dirty);
+    dirty_unmark(&datagram->loop->dirty_datagrams, &datagram->dirty);
     close(datagram->io.fd);
     datagram->open = 0;
     datagram->loop->counts.datagrams--;
@@ -199,7 +199,7 @@ int datagram_send(struct datagram *datagram, const void *bytes, size_t length, c
     *datagram->tail = outgoing;
     datagram->tail = &outgoing->next;
     datagram->queued++;
-    if (!(datagram_watched(datagram) & EV_WRITE)) loop_mark(datagram->loop, &datagram->dirty);
+    if (!(datagram_watched(datagram) & EV_WRITE)) dirty_mark(&datagram->loop->dirty_datagrams, &datagram->dirty);
     return 0;
 }
 
@@ -210,7 +210,7 @@ void datagram_await_input(struct datagram *datagram, struct waiter *reader) {
 
 void datagram_await_output(struct datagram *datagram, struct waiter *writer) {
     datagram->writer = writer;
-    if (!(datagram_watched(datagram) & EV_WRITE)) loop_mark(datagram->loop, &datagram->dirty);
+    if (!(datagram_watched(datagram) & EV_WRITE)) dirty_mark(&datagram->loop->dirty_datagrams, &datagram->dirty);
 }
 
 void datagram_forget(struct datagram *datagram, const struct waiter *waiter) {

@@ -10,7 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { KEPT_INPUT_PIECES = 32, KEPT_OUTPUT_PIECES = 64 };
+enum { KEPT_INPUT_PIECES = 8, KEPT_OUTPUT_PIECES = 128 };
 
 double loop_update(struct loop *loop) {
     struct timespec time;
@@ -43,16 +43,16 @@ static void loop_set_alarm(struct loop *loop) {
 }
 
 /* Flushes what is marked now; what a flush wakes may mark again, for the next pass. */
-static void loop_flush(struct loop *loop) {
-    struct dirty *list = loop->dirty;
-    if (!list) return;
-    list->link = &list;
-    loop->dirty = NULL;
-    loop->dirty_end = &loop->dirty;
-    while (list) {
-        struct dirty *dirty = list;
-        loop_unmark(loop, dirty);
-        dirty->flush(dirty);
+static void dirty_flush(struct dirty_list *list) {
+    struct dirty *marked = list->first;
+    if (!marked) return;
+    marked->link = &marked;
+    list->first = NULL;
+    list->end = &list->first;
+    while (marked) {
+        struct dirty *dirty = marked;
+        dirty_unmark(list, dirty);
+        list->flush(dirty);
     }
 }
 
@@ -62,9 +62,9 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int events)
     loop->restless = 0;
     timers_fire(&loop->timers, loop->now);
     if (loop->turn) loop->turn(loop->turn_context);
-    loop_flush(loop);
-    if (loop->restless || loop->dirty)
-        ev_idle_start(ev, &loop->idle);
+    dirty_flush(&loop->dirty_connections);
+    dirty_flush(&loop->dirty_datagrams);
+    if (loop->restless || loop->dirty_connections.first || loop->dirty_datagrams.first) ev_idle_start(ev, &loop->idle);
     else if (ev_is_active(&loop->idle))
         ev_idle_stop(ev, &loop->idle);
     loop_set_alarm(loop);
@@ -83,7 +83,8 @@ static void loop_init_watchers(struct loop *loop) {
 
 int loop_init(struct loop *loop) {
     *loop = (struct loop){.reserve = -1};
-    loop->dirty_end = &loop->dirty;
+    loop->dirty_connections.end = &loop->dirty_connections.first;
+    loop->dirty_datagrams.end = &loop->dirty_datagrams.first;
     loop->ev = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
     if (!loop->ev) return errno = ENOSYS, -1;
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -112,21 +113,19 @@ void loop_stop(struct loop *loop) {
     ev_break(loop->ev, EVBREAK_ALL);
 }
 
-void loop_mark(struct loop *loop, struct dirty *dirty) {
+void dirty_mark(struct dirty_list *list, struct dirty *dirty) {
     if (dirty->link) return;
     dirty->next = NULL;
-    dirty->link = loop->dirty_end;
-    *loop->dirty_end = dirty;
-    loop->dirty_end = &dirty->next;
+    dirty->link = list->end;
+    *list->end = dirty;
+    list->end = &dirty->next;
 }
 
-void loop_unmark(struct loop *loop, struct dirty *dirty) {
+void dirty_unmark(struct dirty_list *list, struct dirty *dirty) {
     if (!dirty->link) return;
     *dirty->link = dirty->next;
-    if (dirty->next)
-        dirty->next->link = dirty->link;
-    else if (loop->dirty_end == &dirty->next)
-        loop->dirty_end = dirty->link;
+    if (dirty->next) dirty->next->link = dirty->link;
+    else if (list->end == &dirty->next) list->end = dirty->link;
     dirty->link = NULL;
 }
 

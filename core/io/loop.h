@@ -11,8 +11,13 @@
 
 /* Something with output to send, flushed once before the loop sleeps; embedded in it. */
 struct dirty {
-    void (*flush)(struct dirty *dirty);
     struct dirty *next, **link; /* link: what points to this one; NULL while there is nothing to flush */
+};
+
+/* Those of one class that are to be flushed. The class sets `flush` when its first object is made. */
+struct dirty_list {
+    struct dirty *first, **end;
+    void (*flush)(struct dirty *dirty);
 };
 
 struct loop {
@@ -20,7 +25,7 @@ struct loop {
     double now; /* seconds, CLOCK_MONOTONIC, as of this pass */
     struct pool input, output;
     struct timers timers;
-    struct dirty *dirty, **dirty_end;
+    struct dirty_list dirty_connections, dirty_datagrams;
     struct drain *drains;      /* see drain.h */
     struct incoming *incoming; /* memory for one batch of datagrams, see datagram.c */
     int reserve;  /* a spare descriptor, given up for a moment when none is left (see the listener) */
@@ -50,8 +55,8 @@ static inline void loop_disturb(struct loop *loop) {
     loop->restless = 1;
 }
 
-void loop_mark(struct loop *loop, struct dirty *dirty); /* to be flushed before sleep; nothing when it is marked */
-void loop_unmark(struct loop *loop, struct dirty *dirty);
+void dirty_mark(struct dirty_list *list, struct dirty *dirty); /* to be flushed before sleep; nothing when marked */
+void dirty_unmark(struct dirty_list *list, struct dirty *dirty);
 
 /* Gives idle memory back to the system. */
 void loop_trim(struct loop *loop);

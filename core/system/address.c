@@ -301,3 +301,31 @@ int scheme_is_datagram(enum scheme scheme) {
 const char *scheme_name(enum scheme scheme) {
     return schemes[scheme].name;
 }
+
+void endpoint_pack(const struct endpoint *endpoint, struct packed_endpoint *packed) {
+    memset(packed, 0, sizeof *packed);
+    if (endpoint->as.any.sa_family == AF_INET) {
+        memcpy(packed->host, &endpoint->as.v4.sin_addr, sizeof endpoint->as.v4.sin_addr);
+        packed->port = endpoint->as.v4.sin_port;
+        packed->family = AF_INET;
+    } else if (endpoint->as.any.sa_family == AF_INET6) {
+        memcpy(packed->host, &endpoint->as.v6.sin6_addr, sizeof packed->host);
+        packed->port = endpoint->as.v6.sin6_port;
+        packed->family = AF_INET6;
+    }
+}
+
+int endpoint_unpack(const struct packed_endpoint *packed, struct endpoint *endpoint) {
+    memset(endpoint, 0, sizeof *endpoint);
+    endpoint->as.any.sa_family = packed->family;
+    if (packed->family == AF_INET) {
+        endpoint->length = sizeof endpoint->as.v4;
+        memcpy(&endpoint->as.v4.sin_addr, packed->host, sizeof endpoint->as.v4.sin_addr);
+        endpoint->as.v4.sin_port = packed->port;
+        return 0;
+    }
+    endpoint->length = sizeof endpoint->as.v6;
+    memcpy(&endpoint->as.v6.sin6_addr, packed->host, sizeof packed->host);
+    endpoint->as.v6.sin6_port = packed->port;
+    return packed->family == AF_INET6 ? 0 : -1;
+}

@@ -35,6 +35,16 @@ struct endpoint {
     } as;
 };
 
+/* An IP endpoint in little room, for those who keep many: without the scope of a link-local address. */
+struct packed_endpoint {
+    uint8_t family; /* 0: none */
+    uint8_t host[16];
+    uint16_t port; /* network byte order */
+};
+
+void endpoint_pack(const struct endpoint *endpoint, struct packed_endpoint *packed); /* family 0 when it is no IP */
+int endpoint_unpack(const struct packed_endpoint *packed, struct endpoint *endpoint); /* 0, or -1: there is none */
+
 /* Parses `text`. Returns 0, or -1 with *reason pointing to a static sentence that names what is wrong. */
 int address_parse(struct address *address, const char *text, size_t length, const char **reason);
 

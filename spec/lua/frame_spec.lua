@@ -19,7 +19,7 @@ local framings <const> = {
   ["a delimiter of two bytes"] = function(conn, options) return frame.delimited(conn, "\r\n", options) end,
 }
 
-local messages <const> = { "hello", "", "a", ("x"):rep(127), ("y"):rep(128), ("z"):rep(9999), "\0\255,:\n", "" }
+local texts <const> = { "hello", "", "a", ("x"):rep(127), ("y"):rep(128), ("z"):rep(9999), "\0\255,:\n", "" }
 
 local function assert_failure(code, pattern, ...)
   local value <const>, message <const>, got <const> = ...
@@ -40,10 +40,10 @@ for name, open in pairs(framings) do
     it("arrive as they were sent, however the stream is cut", function()
       local out <const> = fake()
       local sender <const> = open(out)
-      for _, message in ipairs(messages) do assert.is_true(sender:send(message)) end
+      for _, message in ipairs(texts) do assert.is_true(sender:send(message)) end
       for _, piece in ipairs { 1, 2, 3, 10, 100, 1000, 30000 } do
         local receiver <const> = open(fake(written(out), { piece = piece }))
-        for _, message in ipairs(messages) do assert.equal(message, (receiver:receive())) end
+        for _, message in ipairs(texts) do assert.equal(message, (receiver:receive())) end
         assert_failure("closed", "closed by the peer", receiver:receive())
       end
     end)
@@ -58,7 +58,7 @@ for name, open in pairs(framings) do
         local message <const>, _, code <const> = receiver:receive()
         received[#received + 1] = message
         if code == "timeout" then timeouts = timeouts + 1 end
-      until code == "closed"
+      until code == "closed" or #received > 50
       assert.equal(50, #received)
       for index = 1, 50 do assert.equal(("m"):rep(index * 7), received[index]) end
       assert.equal(200, timeouts)
@@ -85,7 +85,7 @@ for name, open in pairs(framings) do
       for size = 1, #written(conn) - 1 do
         local receiver <const> = open(fake(written(conn):sub(1, size)))
         assert_failure("closed",
-          "^receive from tcp://127.0.0.1:5000: the stream ended inside a message, .*missing", receiver:receive())
+          "^receive from tcp://127.0.0.1:5000: the stream ended inside a message, .*miss", receiver:receive())
         assert_failure("closed", "inside a message", receiver:receive())
       end
     end)

@@ -23,7 +23,7 @@ local function take(self)
   if not size then
     size, message, code = self:read_length()
     if not size then return nil, message, code end
-    self.expected = nil
+    self.expected = size
   end
   local payload
   payload, message, code = read_part(self, size, "payload", true)
