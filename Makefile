@@ -26,10 +26,12 @@ SOURCES  := $(shell find core -name '*.c')
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
-PACKAGES := gcc make pkg-config liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev lua-busted
+PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev lua-busted python3 netcat-openbsd
 STAMP    := build/.deps
+SPECS    ?= spec
+SHELL    := /bin/bash
 
-.PHONY: all deps run test test-asan lint layers bench fuzz install clean help
+.PHONY: all deps run test test-asan test-tiny test-valgrind lint layers bench fuzz install clean help
 .DEFAULT_GOAL := all
 
 all: deps  ## build build/perigee
@@ -50,5 +52,54 @@ $(BUILD)/library.c: $(LIBRARY) Makefile
 
 $(PERIGEE): $(OBJECTS)
 	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+
+
+run: all  ## serve scripts/*.lua
+	$(PERIGEE) run scripts/*.lua
+
+test: all  ## run every spec
+	$(PERIGEE) test $(SPECS)
+
+test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
+	@$(MAKE) --no-print-directory SANITIZE=1 test
+
+test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
+	@$(MAKE) --no-print-directory TINY=1 test
+
+test-valgrind: all  ## the specs under valgrind: no error, no leak, no descriptor left
+	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
+	valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --suppressions=spec/valgrind.supp \
+	  $(PERIGEE) test --exclude-tags=load $(SPECS)
+
+lint: $(STAMP)-lint  ## warnings as errors, cppcheck, clang-format, luacheck
+	@spec/lint/run
+
+layers:  ## includes and requires point down only
+	@lua5.4 spec/lint/layers.lua
+
+bench: all $(STAMP)-bench  ## measure against the yardsticks and the peers; writes spec/bench/RESULTS.md
+	@$(MAKE) --no-print-directory -C spec/bench BUILD=$(CURDIR)/build/bench
+	/usr/bin/python3 spec/bench/run.py
+
+fuzz:  ## fuzz the byte floor with libFuzzer, SECONDS=60 for each target
+	@spec/fuzz/run $(or $(SECONDS),60)
+
+install: all  ## install the binary to PREFIX (default /usr/local)
+	install -D -m 755 $(PERIGEE) $(DESTDIR)$(PREFIX)/bin/perigee
+
+clean:  ## remove what was built
+	rm -rf build build-tiny build-asan build-tiny-asan
+
+deps: $(STAMP)  ## install the Debian packages that are missing
+
+$(STAMP):
+	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | grep 'ok installed' | cut -d' ' -f1 | \
+	  sort | comm -13 - <(printf '%s\n' $(PACKAGES) | sort)); \
+	if [ -n "$$missing" ]; then \
+	  echo "installing" $$missing; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+	@mkdir -p build && touch $@
+
+help:  ## this list
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' Makefile | column -t -s'|'
 
 -include $(OBJECTS:.o=.d)

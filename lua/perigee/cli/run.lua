@@ -1,0 +1,124 @@
+--- perigee run: loads scripts as services and runs them until they have ended or the process is told to stop.
+
+local core <const> = require "core.task"
+local listener <const> = require "core.listener"
+local system <const> = require "core.system"
+local instance <const> = require "perigee.service.instance"
+local given <const> = require "perigee.cli.given"
+local log <const> = require "perigee.log"
+
+local M <const> = {}
+
+local DESCRIPTORS <const> = 1048576
+
+local function log_failures()
+  core.on_failure(function(message, traceback, service)
+    log.error(message, { service = service and service.name, traceback = traceback })
+  end)
+  listener.on_refused(function(address, count, reason)
+    log.warn("clients are turned away", { address = tostring(address), count = count, reason = reason })
+  end)
+end
+
+---@class perigee.Run
+---@field services perigee.Service[]
+---@field drain number seconds that connections may take to end after a stop
+---@field stopping boolean
+---@field failed boolean
+local Run <const> = {}
+Run.__index = Run
+
+local function report_addresses(service)
+  for _, server in ipairs(service.servers) do
+    for _, address in ipairs(server.addresses) do
+      log.info("listening", { service = service.name, address = tostring(address) })
+    end
+  end
+end
+
+--- One service from load to end. A script that fails to load stops the others too.
+function Run:run_service(service)
+  local loaded <const>, failure <const> = service:load()
+  if loaded then
+    report_addresses(service)
+    service:join()
+  elseif not self.stopping then
+    self.failed = true
+    log.error(failure.message, { service = service.name, traceback = failure.traceback })
+  end
+  self.running = self.running - 1
+  if self.running == 0 or self.failed then self.changed:wake(math.huge) end
+end
+
+--- Closes all servers and calls on_stop, each service beside the others, within the drain time.
+function Run:stop_services()
+  core.deadline(self.drain, core.group, function(group)
+    for _, service in ipairs(self.services) do
+      group:spawn(service.stop, service, function(message) log.error(message, { service = service.name }) end)
+    end
+  end)
+end
+
+local function tasks_of(services)
+  local count = 0
+  for _, service in ipairs(services) do count = count + service.scope.count end
+  return count
+end
+
+--- Waits for what is under way, until `deadline`; what is left then is cancelled.
+function Run:drain_services(deadline)
+  local left <const> = tasks_of(self.services)
+  if left > 0 then log.info("draining", { tasks = left, seconds = self.drain }) end
+  for _, service in ipairs(self.services) do service.scope:join(math.max(0, deadline - core.now())) end
+  local cut <const> = tasks_of(self.services)
+  if cut > 0 then log.warn("the drain deadline has passed: tasks are cancelled", { tasks = cut }) end
+  for _, service in ipairs(self.services) do
+    service.scope:cancel()
+    service.scope:join()
+  end
+  while core.counts().drains > 0 and core.now() < deadline do core.sleep(0.005) end
+end
+
+function Run:stop()
+  self.stopping = true
+  local deadline <const> = core.now() + self.drain
+  self:stop_services()
+  self:drain_services(deadline)
+end
+
+--- The first signal stops gracefully, the second one at once.
+function Run:on_signal(name, number)
+  if self.stopping then system.exit(128 + number) end
+  log.info("stopping", { signal = "SIG" .. name })
+  self.stopping = true
+  self.changed:wake(math.huge)
+end
+
+function Run:watch_signals()
+  system.on_signal("TERM", function() self:on_signal("TERM", 15) end)
+  system.on_signal("INT", function() self:on_signal("INT", 2) end)
+end
+
+---@param arguments { scripts: string[], set: string[], log: string?, drain: number? }
+---@return integer status 0: all ended well or were stopped; 1: one did not load
+function M.main(arguments)
+  log.configure { format = arguments.log, service = function()
+    local service <const> = core.context()
+    return service and service.name or "perigee"
+  end, clock = system.time }
+  log_failures()
+  system.raise_descriptor_limit(DESCRIPTORS)
+  local run <const> = setmetatable({ services = {}, drain = arguments.drain or 10, stopping = false, failed = false,
+    changed = core.waitlist() }, Run)
+  for _, path in ipairs(arguments.scripts) do
+    table.insert(run.services, instance.new(path, arguments.options[given.name_of(path)]))
+  end
+  run.running = #run.services
+  run:watch_signals()
+  for _, service in ipairs(run.services) do core.spawn(run.run_service, run, service) end
+  while run.running > 0 and not run.stopping and not run.failed do run.changed:wait() end
+  run:stop()
+  return run.failed and 1 or 0
+end
+
+return M

@@ -1,0 +1,215 @@
+--- The log: one event is one line, as text for people or as JSON for machines.
+---   2026-11-21T03:47:10.123Z info  echo  listening address=tcp://127.0.0.1:7000
+
+local RANKS <const> = { debug = 1, info = 2, warn = 3, error = 4 }
+local FIRST_JSON_KEYS <const> = { time = true, level = true, service = true, message = true }
+local CONTROL <const> = "[\0-\31\127]"
+local NOT_JSON <const> = '[\0-\31"\\\127]'
+local ESCAPES <const> = { ['"'] = '\\"', ["\\"] = "\\\\", ["\n"] = "\\n", ["\r"] = "\\r", ["\t"] = "\\t" }
+local REPLACEMENT <const> = "\u{FFFD}"
+
+-- What log.configure changes. io.stderr is looked up at each line: a script may have put another file there.
+local settings <const> = {
+  format = "text",
+  write = function(line) io.stderr:write(line) end,
+  service = function() return nil end,
+  clock = os.time,
+}
+local threshold = RANKS.info
+
+local function describe(value)
+  return type(value) == "string" and ("%q"):format(value) or type(value)
+end
+
+-- `level` counts as in error(), from the function that calls this one; so this is never a tail call.
+local function misuse(level, name, expected, value)
+  error(("bad argument '%s' (%s expected, got %s)"):format(name, expected, describe(value)), level + 1)
+end
+
+-- Every byte that does not belong to a UTF-8 sequence becomes U+FFFD.
+local function repair(text)
+  local parts <const>, from = {}, 1
+  local _, bad = utf8.len(text, from)
+  while bad do
+    parts[#parts + 1] = text:sub(from, bad - 1) .. REPLACEMENT
+    from = bad + 1
+    _, bad = utf8.len(text, from)
+  end
+  return table.concat(parts) .. text:sub(from)
+end
+
+local function escape_char(char)
+  return ESCAPES[char] or ("\\u%04x"):format(utf8.codepoint(char))
+end
+
+-- Makes a text safe for one line of a terminal: escapes what `pattern` finds, and beyond ASCII the C1 control
+-- characters, the line separators and the marks that turn the direction of writing.
+local function clean(text, pattern)
+  if not text:find "[\0-\31\"\\\127-\255]" then return text end
+  local whole = utf8.len(text) and text or repair(text)
+  whole = whole:gsub(pattern, escape_char)
+  whole = whole:gsub("\xC2[\x80-\x9F]", escape_char)
+  return (whole:gsub("\xE2\x80[\xA8-\xAE]", escape_char))
+end
+
+local function quote(text)
+  return '"' .. clean(text, NOT_JSON) .. '"'
+end
+
+-- A decimal text that gives the number back; NaN and the infinities without the platform's whims.
+local function number_text(value)
+  if value ~= value then return "nan" end
+  if value == math.huge then return "inf" end
+  if value == -math.huge then return "-inf" end
+  local text <const> = tostring(value)
+  return tonumber(text) == value and text or ("%.17g"):format(value)
+end
+
+local function text_value(value)
+  if math.type(value) then return number_text(value) end
+  local text <const> = tostring(value)
+  if text == "" or text:find '[\0-\32"\127]' or clean(text, CONTROL) ~= text then return quote(text) end
+  return text
+end
+
+local function json_value(value)
+  if type(value) == "boolean" then return tostring(value) end
+  if not math.type(value) then return quote(tostring(value)) end
+  local text <const> = number_text(value)
+  return text:find "[nf]$" and quote(text) or text -- JSON has no nan and no inf
+end
+
+local function indent(text)
+  local lines <const> = {}
+  for line in text:gmatch "[^\r\n]+" do
+    lines[#lines + 1] = "\n    " .. clean(line:gsub("\t", "  "), CONTROL)
+  end
+  return table.concat(lines)
+end
+
+local function sorted_keys(fields)
+  local keys <const> = {}
+  for key in pairs(fields) do keys[#keys + 1] = key end
+  table.sort(keys)
+  return keys
+end
+
+local function text_line(event, fields)
+  local service <const>, message <const> = text_value(event.service), clean(event.message, CONTROL)
+  local parts <const> = { ("%s %-5s %s  %s"):format(event.time, event.level, service, message) }
+  for _, key in ipairs(sorted_keys(fields)) do
+    if key ~= "traceback" then parts[#parts + 1] = text_value(key) .. "=" .. text_value(fields[key]) end
+  end
+  local traceback <const> = fields.traceback
+  return table.concat(parts, " ") .. (traceback ~= nil and indent(tostring(traceback)) or "") .. "\n"
+end
+
+local function json_line(event, fields)
+  local parts <const> = {
+    ('"time":"%s","level":"%s"'):format(event.time, event.level),
+    '"service":' .. quote(event.service),
+    '"message":' .. quote(event.message),
+  }
+  for _, key in ipairs(sorted_keys(fields)) do
+    local name <const> = FIRST_JSON_KEYS[key] and "fields." .. key or key -- an object has each key once
+    parts[#parts + 1] = quote(name) .. ":" .. json_value(fields[key])
+  end
+  return "{" .. table.concat(parts, ",") .. "}\n"
+end
+
+local function timestamp()
+  local milliseconds <const> = math.floor(settings.clock() * 1000 + 0.5)
+  return os.date("!%Y-%m-%dT%H:%M:%S", milliseconds // 1000) .. (".%03dZ"):format(milliseconds % 1000)
+end
+
+local function check_fields(level, fields)
+  if fields == nil then return end
+  if type(fields) ~= "table" then misuse(level + 1, "fields", "table", fields) end
+  for key in pairs(fields) do
+    if type(key) ~= "string" then misuse(level + 1, "fields", "names that are strings", key) end
+  end
+end
+
+local function merge(base, fields)
+  local merged <const> = {}
+  for key, value in pairs(base) do merged[key] = value end
+  for key, value in pairs(fields or {}) do merged[key] = value end
+  return merged
+end
+
+local function emit(level, base, message, fields)
+  if type(message) ~= "string" then misuse(3, "message", "string", message) end
+  check_fields(3, fields)
+  local event <const> = {
+    time = timestamp(), level = level, service = settings.service() or "perigee", message = message,
+  }
+  local render <const> = settings.format == "json" and json_line or text_line
+  settings.write(render(event, base and merge(base, fields) or fields or {}))
+end
+
+---@class perigee.logger
+---@field debug fun(message: string, fields: table<string, any>?)
+---@field info fun(message: string, fields: table<string, any>?)
+---@field warn fun(message: string, fields: table<string, any>?)
+---@field error fun(message: string, fields: table<string, any>?)
+---@field with fun(fields: table<string, any>): perigee.logger a logger that adds these fields to every event
+
+local function new_logger(base)
+  local logger <const> = {}
+  for level, rank in pairs(RANKS) do
+    logger[level] = function(message, fields)
+      if rank >= threshold then emit(level, base, message, fields) end
+    end
+  end
+  function logger.with(fields)
+    if fields == nil then misuse(2, "fields", "table", fields) end
+    check_fields(2, fields)
+    return new_logger(merge(base or {}, fields))
+  end
+  return logger
+end
+
+local function one_of(choices)
+  return function(value) return type(value) == "string" and choices[value] ~= nil end
+end
+
+local function is_callable(value)
+  local metatable <const> = getmetatable(value)
+  return type(value) == "function" or type(metatable) == "table" and metatable.__call ~= nil
+end
+
+local CHECKS <const> = {
+  format = { "text or json", one_of { text = true, json = true } },
+  level = { "debug, info, warn or error", one_of(RANKS) },
+  write = { "function", is_callable },
+  service = { "function", is_callable },
+  clock = { "function", is_callable },
+}
+
+--- The log of the running service. A field's value may be anything: numbers, booleans and strings are kept, of
+--- all else tostring() is shown. The field `traceback` is printed on lines of its own in text.
+---@class perigee.log: perigee.logger
+local log <const> = new_logger(nil)
+
+---@class perigee.log.options
+---@field format "text"|"json"|nil
+---@field level "debug"|"info"|"warn"|"error"|nil the least that is logged; default info
+---@field write nil|fun(line: string) is given one whole event with its line feed; default to stderr
+---@field service nil|fun(): string? the name to show; default "perigee"
+---@field clock nil|fun(): number seconds since the epoch, with a fraction; default os.time
+
+--- Changes how this state logs; what is not named stays as it is. Raises for an unknown name or a wrong value,
+--- and has changed nothing then.
+---@param options perigee.log.options
+function log.configure(options)
+  if type(options) ~= "table" then misuse(2, "options", "table", options) end
+  for name, value in pairs(options) do
+    local check <const> = CHECKS[name]
+    if not check then misuse(2, "options", "format, level, write, service or clock", name) end
+    if not check[2](value) then misuse(2, name, check[1], value) end
+  end
+  for name, value in pairs(options) do settings[name] = value end
+  threshold = RANKS[settings.level] or threshold
+end
+
+return log

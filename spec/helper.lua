@@ -1,0 +1,149 @@
+--- What specs share: nothing may be left behind, ports are free ones, waits are for events.
+
+local task <const> = require "perigee.task"
+local system <const> = require "core.system"
+
+local M <const> = {}
+
+--- Whether this is the build with 7-byte blocks: sizes that would take minutes there are cut by the specs.
+M.is_tiny = system.versions().tiny
+
+--- Waits until `condition` returns true; raises after `seconds` (default 20).
+---@param condition fun(): any
+---@param seconds number?
+function M.eventually(condition, seconds)
+  local deadline <const> = task.now() + (seconds or 20)
+  while true do
+    local value <const> = condition()
+    if value then return value end
+    if task.now() > deadline then error("the condition did not come true in time", 2) end
+    task.sleep(0.002)
+  end
+end
+
+local function open_descriptors()
+  local count = 0
+  for _ in require "lfs".dir "/proc/self/fd" do count = count + 1 end
+  return count
+end
+
+local function alive()
+  local counts <const> = task.counts()
+  counts.refused = nil
+  counts.descriptors = open_descriptors()
+  return counts
+end
+
+local function describe_counts(counts)
+  local names <const> = {}
+  for name, count in pairs(counts) do names[#names + 1] = name .. "=" .. count end
+  table.sort(names)
+  return table.concat(names, " ")
+end
+
+--- To be called in a describe: after each of its tests, as many tasks, connections, listeners, datagram sockets, drains
+--- and descriptors are alive as before. (busted gives its functions to spec files alone, so they are passed.)
+function M.leaves_nothing(before_each, after_each)
+  local before
+  before_each(function()
+    collectgarbage()
+    before = describe_counts(alive())
+  end)
+  after_each(function()
+    local after
+    local clean <const> = pcall(M.eventually, function()
+      collectgarbage()
+      after = describe_counts(alive())
+      return after == before
+    end, 10)
+    if not clean then error("left behind:\n  before " .. before .. "\n  after  " .. after) end
+  end)
+end
+
+--- A listening Unix socket whose backlog is full, so that a connect to it waits: { address =, close() }.
+function M.unanswered_address()
+  local net <const> = require "perigee.net"
+  local path <const> = "unix:@perigee-spec-" .. system.pid() .. "-" .. math.random(1 << 40)
+  local server <const> = assert(net.serve(path, function(conn) conn:read_all() end, { backlog = 1, max_connections = 1 }))
+  local filling <const> = {}
+  while #filling < 16 do
+    local conn <const> = net.connect(path, { timeout = 0.05 })
+    if not conn then break end
+    filling[#filling + 1] = conn
+  end
+  return { address = path, close = function()
+    for _, conn in ipairs(filling) do conn:abort() end
+    server:close()
+  end }
+end
+
+--- A file name for a test, in a directory of its own; nothing is created.
+---@return string
+function M.temporary_name()
+  return os.tmpname()
+end
+
+local function read_file(path)
+  local file <close> = io.open(path, "rb")
+  return file and file:read "a"
+end
+
+--- Runs a shell command without blocking the loop, and waits for its end.
+---@param command string
+---@return string output of both kinds
+---@return integer status
+function M.run(command)
+  local base <const> = os.tmpname()
+  os.execute(("(%s) > %s.out 2>&1; echo $? > %s.new; mv %s.new %s.status"):format(command, base, base, base, base) .. " &")
+  local status <const> = M.eventually(function() return read_file(base .. ".status") end, 120)
+  local output <const> = read_file(base .. ".out")
+  os.execute(("rm -f %s %s.*"):format(base, base))
+  return output, math.tointeger(tonumber(status))
+end
+
+M.binary = os.getenv "PERIGEE" or "build/perigee"
+
+---@class spec.Process
+---@field pid integer
+---@field log string path of what it wrote
+local Process <const> = {}
+Process.__index = Process
+
+function Process:output()
+  return read_file(self.log) or ""
+end
+
+--- Waits until the output has the pattern, and returns its captures.
+function Process:wait_for(pattern)
+  return M.eventually(function() return self:output():match(pattern) end)
+end
+
+function Process:signal(name)
+  os.execute(("kill -%s %d 2>/dev/null"):format(name, self.pid))
+end
+
+--- Waits for its end.
+---@return integer status
+function Process:wait()
+  local status <const> = M.eventually(function() return read_file(self.log .. ".status") end, 60)
+  return math.tointeger(tonumber(status))
+end
+
+function Process:__close()
+  if not read_file(self.log .. ".status") then self:signal "KILL" end
+  self:wait()
+  os.execute(("rm -f %s %s.*"):format(self.log, self.log))
+end
+
+--- Starts a command in the background, its output in a file. To be held in a <close> variable.
+---@param command string a simple command: no pipes or lists
+---@return spec.Process
+function M.start(command)
+  local log <const> = os.tmpname()
+  os.execute(("(%s > %s 2>&1 & echo $! > %s.pid; wait $!; echo $? > %s.new; mv %s.new %s.status) &"):format(command, log,
+    log, log, log, log))
+  local pid <const> = M.eventually(function() return (read_file(log .. ".pid") or ""):match "(%d+)\n" end)
+  return setmetatable({ pid = math.tointeger(tonumber(pid)), log = log }, Process)
+end
+
+return M
