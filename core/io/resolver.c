@@ -264,7 +264,7 @@ void resolver_free(struct resolver *resolver) {
     free(resolver);
 }
 
-/* "127.0.0.1:5353", or without a port. */
+/* "127.0.0.1:5353" or "[::1]:53". c-ares lets IPv4 alone go without a port; behind brackets it wants one. */
 static int is_server(const char *text, size_t length) {
     char url[ADDRESS_TEXT_MAX];
     struct address address;
@@ -273,7 +273,7 @@ static int is_server(const char *text, size_t length) {
     int used = snprintf(url, sizeof url, "udp://%.*s:53", (int)length, text);
     if (used < 0 || (size_t)used >= sizeof url) return 0;
     int with_port = !address_parse(&address, url, (size_t)used - 3, &reason);
-    if (!with_port && address_parse(&address, url, (size_t)used, &reason)) return 0;
+    if (!with_port && (text[0] == '[' || address_parse(&address, url, (size_t)used, &reason))) return 0;
     return !endpoint_from_address(&ignored, &address);
 }
 

@@ -65,19 +65,14 @@ static const char *parse_scheme(struct address *address, struct piece *rest) {
     return NULL;
 }
 
-static int starts_twice(struct piece path) {
-    return path.length >= 2 && !memcmp(path.text, "//", 2);
-}
-
-/* Spaces are allowed: file names have them, and nothing is percent-decoded here. "//x" becomes "/x", the same
- * file: "unix://x" could not be read back. */
+/* Spaces are allowed: file names have them, and nothing is percent-decoded here. Of several slashes one is
+ * kept, since "unix://x" could not be read back. */
 static const char *parse_path(struct address *address, struct piece path) {
-    if (starts_twice(path)) {
-        path = piece_from(path, 2);
-        if (path.length && path.text[0] != '/')
-            return "after unix:// comes an absolute path: write unix:///path, unix:relative or unix:@name";
-    }
-    while (starts_twice(path)) path = piece_from(path, 1);
+    size_t slashes = 0;
+    while (slashes < path.length && path.text[slashes] == '/') slashes++;
+    if (slashes == 2)
+        return "after unix:// comes an absolute path: write unix:///path, unix:relative or unix:@name";
+    if (slashes > 2) path = piece_from(path, slashes - 1);
     if (!path.length) return "the path is missing after unix:";
     if (path.length == 1 && path.text[0] == '@') return "the abstract name is missing after unix:@";
     if (path.length > ADDRESS_PATH_MAX) return "the path is longer than the 107 bytes a Unix socket can have";

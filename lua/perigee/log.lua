@@ -137,11 +137,11 @@ local function merge(base, fields)
   return merged
 end
 
-local function emit(level, base, message, fields)
+local function emit(level, base, service, message, fields)
   if type(message) ~= "string" then misuse(3, "message", "string", message) end
   check_fields(3, fields)
   local event <const> = {
-    time = timestamp(), level = level, service = settings.service() or "perigee", message = message,
+    time = timestamp(), level = level, service = service or settings.service() or "perigee", message = message,
   }
   local render <const> = settings.format == "json" and json_line or text_line
   settings.write(render(event, base and merge(base, fields) or fields or {}))
@@ -154,17 +154,17 @@ end
 ---@field error fun(message: string, fields: table<string, any>?)
 ---@field with fun(fields: table<string, any>): perigee.logger a logger that adds these fields to every event
 
-local function new_logger(base)
+local function new_logger(base, service)
   local logger <const> = {}
   for level, rank in pairs(RANKS) do
     logger[level] = function(message, fields)
-      if rank >= threshold then emit(level, base, message, fields) end
+      if rank >= threshold then emit(level, base, service, message, fields) end
     end
   end
   function logger.with(fields)
     if fields == nil then misuse(2, "fields", "table", fields) end
     check_fields(2, fields)
-    return new_logger(merge(base or {}, fields))
+    return new_logger(merge(base or {}, fields), service)
   end
   return logger
 end
@@ -197,6 +197,14 @@ local log <const> = new_logger(nil)
 ---@field write nil|fun(line: string) is given one whole event with its line feed; default to stderr
 ---@field service nil|fun(): string? the name to show; default "perigee"
 ---@field clock nil|fun(): number seconds since the epoch, with a fraction; default os.time
+
+--- A logger whose events are another service's: for what watches over services.
+---@param service string
+---@return perigee.logger
+function log.of(service)
+  if type(service) ~= "string" then misuse(2, "service", "string", service) end
+  return new_logger(nil, service)
+end
 
 --- Changes how this state logs; what is not named stays as it is. Raises for an unknown name or a wrong value,
 --- and has changed nothing then.

@@ -13,7 +13,7 @@ local DESCRIPTORS <const> = 1048576
 
 local function log_failures()
   core.on_failure(function(message, traceback, service)
-    log.error(message, { service = service and service.name, traceback = traceback })
+    log.of(service and service.name or "perigee").error(message, { traceback = traceback })
   end)
   listener.on_refused(function(address, count, reason)
     log.warn("clients are turned away", { address = tostring(address), count = count, reason = reason })
@@ -31,7 +31,7 @@ Run.__index = Run
 local function report_addresses(service)
   for _, server in ipairs(service.servers) do
     for _, address in ipairs(server.addresses) do
-      log.info("listening", { service = service.name, address = tostring(address) })
+      log.of(service.name).info("listening", { address = tostring(address) })
     end
   end
 end
@@ -44,7 +44,7 @@ function Run:run_service(service)
     service:join()
   elseif not self.stopping then
     self.failed = true
-    log.error(failure.message, { service = service.name, traceback = failure.traceback })
+    log.of(service.name).error(failure.message, { traceback = failure.traceback })
   end
   self.running = self.running - 1
   if self.running == 0 or self.failed then self.changed:wake(math.huge) end
@@ -54,7 +54,7 @@ end
 function Run:stop_services()
   core.deadline(self.drain, core.group, function(group)
     for _, service in ipairs(self.services) do
-      group:spawn(service.stop, service, function(message) log.error(message, { service = service.name }) end)
+      group:spawn(service.stop, service, log.of(service.name).error)
     end
   end)
 end
