@@ -43,8 +43,7 @@ static int address_index(lua_State *L) {
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "scheme") == 0) lua_pushstring(L, scheme_name(address.scheme));
     else if (strcmp(name, "port") == 0) lua_pushinteger(L, endpoint_port(&address.endpoint));
-    else if (strcmp(name, "host") == 0)
-        lua_pushlstring(L, text, endpoint_host(&address.endpoint, text, sizeof text));
+    else if (strcmp(name, "host") == 0) lua_pushlstring(L, text, endpoint_host(&address.endpoint, text, sizeof text));
     else lua_pushnil(L);
     return 1;
 }

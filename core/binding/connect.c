@@ -108,8 +108,7 @@ int connection_connect(lua_State *L) {
     connection_new(L);
     struct attempt *attempt = support_new(L, CLASS, sizeof *attempt, 0);
     attempt->fd = -1;
-    attempt->connector =
-        connector_start(runtime_of(L)->loop.ev, endpoints, count, &options, attempt_on_done, attempt);
+    attempt->connector = connector_start(runtime_of(L)->loop.ev, endpoints, count, &options, attempt_on_done, attempt);
     if (!attempt->connector) return luaL_error(L, "not enough memory");
     return attempt_step(L, LUA_OK, 0);
 }

@@ -74,7 +74,8 @@ int connection_fail(lua_State *L, struct connection_object *connection, const ch
 static void connection_object_end(struct connection_object *connection, void (*end)(struct connection *)) {
     if (!connection->io.open) return;
     end(&connection->io);
-    runtime_connection_ended((struct runtime *)((char *)connection_loop(&connection->io) - offsetof(struct runtime, loop)));
+    runtime_connection_ended(
+        (struct runtime *)((char *)connection_loop(&connection->io) - offsetof(struct runtime, loop)));
 }
 
 void connection_on_handler_ended(struct task *task, void *context) {
@@ -191,6 +192,7 @@ int luaopen_core_connection(lua_State *L) {
     lua_getupvalue(L, -1, 1);
     luaL_setfuncs(L, connection_read_methods, 0);
     luaL_setfuncs(L, connection_write_methods, 0);
+    luaL_setfuncs(L, connection_pipe_methods, 0);
     connect_open(L);
     luaL_newlib(L, functions);
     return 1;

@@ -15,17 +15,17 @@ struct listener_object;
 
 /* Why the last operation failed; an errno value where the system gave one. */
 enum {
-    FAILURE_CLOSED = -1,  /* the peer has ended its side */
-    FAILURE_OURS = -2,    /* we have closed it, or ended our side */
-    FAILURE_LIMIT = -3,   /* more bytes than the caller allows */
+    FAILURE_CLOSED = -1, /* the peer has ended its side */
+    FAILURE_OURS = -2,   /* we have closed it, or ended our side */
+    FAILURE_LIMIT = -3,  /* more bytes than the caller allows */
     FAILURE_TIMEOUT = -4 /* no progress, or no result, in time */
 };
 
 struct connection_object {
     struct connection io;
-    struct task *handler; /* the task whose end closes the connection; NULL: none */
+    struct task *handler;             /* the task whose end closes the connection; NULL: none */
     struct listener_object *listener; /* told when the handler has ended; NULL: none */
-    int16_t failure; /* of the last operation that failed; 0: none yet */
+    int16_t failure;                  /* of the last operation that failed; 0: none yet */
     uint8_t scheme;
     struct packed_endpoint peer; /* kept for messages after the end; a Unix peer is asked for while it is there */
 };
@@ -44,7 +44,7 @@ void listener_on_connection_ended(struct listener_object *listener);
 /* A task_ended callback: closes the connection whose handler has ended. */
 void connection_on_handler_ended(struct task *task, void *context);
 
-extern const luaL_Reg connection_read_methods[], connection_write_methods[];
+extern const luaL_Reg connection_read_methods[], connection_write_methods[], connection_pipe_methods[];
 
 int connection_connect(lua_State *L); /* core.connection.connect */
 

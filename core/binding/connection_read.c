@@ -11,7 +11,7 @@
 #include <string.h>
 
 enum {
-    SOME_MAX = 64 * 1024,         /* default limits, bytes */
+    SOME_MAX = 64 * 1024, /* default limits, bytes */
     LINE_MAX_BYTES = 64 * 1024,
     UNTIL_MAX = 1024 * 1024,
     ALL_MAX = 64 * 1024 * 1024
@@ -52,7 +52,7 @@ static int fail(lua_State *L, struct connection_object *connection, int failure)
 
 /* Pushes `count` pending bytes and drops them and `more` after them. */
 static int take(lua_State *L, struct connection_object *connection, size_t count, size_t more) {
-    const char *data = count + more ? (const char *)buffer_data(connection->io.input) : "";
+    const char *data = count || more ? (const char *)buffer_data(connection->io.input) : "";
     lua_pushlstring(L, data, count);
     connection_consume(&connection->io, count + more);
     return 1;
@@ -328,6 +328,6 @@ static int read_into(lua_State *L) {
 }
 
 const luaL_Reg connection_read_methods[] = {
-    {"read", read_exactly}, {"read_some", read_some}, {"read_until", read_until}, {"read_line", read_line},
-    {"read_all", read_all}, {"read_into", read_into}, {"chunks", chunks},         {"lines", lines},
-    {NULL, NULL}};
+    {"read", read_exactly},   {"read_some", read_some}, {"read_until", read_until},
+    {"read_line", read_line}, {"read_all", read_all},   {"read_into", read_into},
+    {"chunks", chunks},       {"lines", lines},         {NULL, NULL}};

@@ -49,8 +49,8 @@ static int drained_step(lua_State *L, int resumed, lua_KContext level) {
     if (resumed == LUA_YIELD) lua_pop(L, 1);
     lua_pushinteger(L, (lua_Integer)queued);
     connection_await_output(&connection->io, &task->waiter, (uint32_t)level);
-    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->io.timeout, interrupt_write, &connection->io,
-                     level, drained_step);
+    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->io.timeout, interrupt_write,
+                     &connection->io, level, drained_step);
 }
 
 static int drain_to(lua_State *L, size_t level) {

@@ -116,7 +116,8 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
 }
 
 static void datagram_on_input(struct waiter *waiter) {
-    struct datagram_object *object = (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
+    struct datagram_object *object =
+        (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
     object->active++; /* keeps the object while its handlers run */
     if (object->io.open) datagram_receive_batch(&object->io, datagram_on_each, object);
     object->active--;
@@ -166,8 +167,8 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
     struct task *task = task_begin_wait(L, "receive");
     if (object->io.reader) return luaL_error(L, "another task is receiving on this socket");
     datagram_await_input(&object->io, &task->waiter);
-    return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
-                     receive_step);
+    return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt, &object->io,
+                     0, receive_step);
 }
 
 /* socket:receive() -> message, from; or nil, message, code */
@@ -205,15 +206,15 @@ static int sent_step(lua_State *L, int resumed, lua_KContext context) {
         struct task *task = task_begin_wait(L, "send");
         if (object->io.writer) return luaL_error(L, "another task is waiting to send on this socket");
         datagram_await_output(&object->io, &task->waiter);
-        return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt, &object->io, 0,
-                         sent_step);
+        return task_wait(L, task, task_runtime(task)->loop.now + (double)object->timeout, datagram_interrupt,
+                         &object->io, 0, sent_step);
     }
     lua_pushboolean(L, 1);
     return 1;
 }
 
-/* socket:send(message, to) -> true; or nil, message, code. `to` is an address, or absent on a connected socket. An error
- * that the network reported for an earlier datagram is told here, as send(2) does. */
+/* socket:send(message, to) -> true; or nil, message, code. `to` is an address, or absent on a connected socket. An
+ * error that the network reported for an earlier datagram is told here, as send(2) does. */
 static int datagram_object_send(lua_State *L) {
     struct datagram_object *object = check_datagram(L);
     struct endpoint parsed;
@@ -306,9 +307,12 @@ int luaopen_core_datagram(lua_State *L) {
                                        {"send", datagram_object_send},
                                        {"close", datagram_object_close},
                                        {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__index", datagram_index},       {"__newindex", datagram_newindex},
-                                           {"__tostring", datagram_tostring}, {"__close", datagram_object_close},
-                                           {"__gc", datagram_gc},             {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", datagram_index},
+                                           {"__newindex", datagram_newindex},
+                                           {"__tostring", datagram_tostring},
+                                           {"__close", datagram_object_close},
+                                           {"__gc", datagram_gc},
+                                           {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
     return 1;

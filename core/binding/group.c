@@ -180,8 +180,7 @@ void scope_open(lua_State *L) {
                                        {"cancel", scope_object_cancel},
                                        {"join", scope_object_join},
                                        {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {
-        {"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"group", group_run}, {"scope", scope_make}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_setfuncs(L, functions, 0);

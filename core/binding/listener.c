@@ -116,14 +116,14 @@ static void listener_on_refused(struct listener *io, int error) {
 }
 
 static void check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options) {
-    static const char *const names[] = {"backlog", "receive_buffer", "send_buffer",     "keepalive",  "nodelay", "reuseport",
-                                        "v6only",  "timeout",        "max_connections", "high_water", NULL};
+    static const char *const names[] = {"backlog",         "receive_buffer", "send_buffer", "keepalive",
+                                        "nodelay",         "reuseport",      "v6only",      "timeout",
+                                        "max_connections", "high_water",     NULL};
     support_check_options(L, table, names);
     socket_options_check(L, table, options);
     object->timeout = (float)support_option_seconds(L, table, "timeout", CONNECTION_TIMEOUT);
     object->max_connections = (unsigned)support_option_integer(L, table, "max_connections", 1, INT_MAX, INT_MAX);
-    object->high_water =
-        (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
+    object->high_water = (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
 }
 
 static struct address_object *check_stream_address(lua_State *L, int argument) {

@@ -1,5 +1,5 @@
-/* address.lookup: from a URL to the addresses that it stands for. Literals and Unix paths need no wait; a name waits for
- * the resolver. */
+/* address.lookup: from a URL to the addresses that it stands for. Literals and Unix paths need no wait; a name waits
+ * for the resolver. */
 #include "binding/address.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
@@ -91,8 +91,7 @@ static int lookup(lua_State *L) {
     task_begin_wait(L, "lookup");
     struct lookup_object *object = support_new(L, CLASS, sizeof *object, 0);
     object->scheme = address.scheme;
-    object->lookup =
-        resolver_lookup(lookup_resolver(L), address.host, address.port, AF_UNSPEC, lookup_on_done, object);
+    object->lookup = resolver_lookup(lookup_resolver(L), address.host, address.port, AF_UNSPEC, lookup_on_done, object);
     if (!object->lookup) return luaL_error(L, "not enough memory");
     return lookup_step(L, LUA_OK, 0);
 }

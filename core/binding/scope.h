@@ -13,14 +13,14 @@ struct runtime;
 struct scope {
     unsigned holders;
     unsigned count;
-    struct task *tasks;      /* the youngest first */
-    struct task *owner;      /* the task that opened it; NULL: the runtime or a service */
-    struct scope *outer;     /* the scope of the owner around this one */
-    struct task *waiter;     /* waits for the last task to end */
+    struct task *tasks;  /* the youngest first */
+    struct task *owner;  /* the task that opened it; NULL: the runtime or a service */
+    struct scope *outer; /* the scope of the owner around this one */
+    struct task *waiter; /* waits for the last task to end */
     struct runtime *runtime;
-    int context;             /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */
-    int failure, traceback;  /* of a group: the first error, references in the registry */
-    unsigned group : 1;      /* an error of one task cancels the others, and is kept */
+    int context;            /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */
+    int failure, traceback; /* of a group: the first error, references in the registry */
+    unsigned group : 1;     /* an error of one task cancels the others, and is kept */
     unsigned failed : 1;
 };
 
@@ -29,9 +29,10 @@ struct scope *scope_hold(struct scope *scope);
 void scope_drop(struct scope *scope);
 
 void scope_add(struct scope *scope, struct task *task);
-/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiter and lets an ending owner end. */
+/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiter and lets an ending
+ * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
-void scope_abandon(struct task *task); /* takes out a task that will never run again: the state is being closed */
+void scope_abandon(struct task *task);  /* takes out a task that will never run again: the state is being closed */
 void scope_cancel(struct scope *scope); /* every task in it */
 
 /* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */

@@ -93,8 +93,8 @@ lua_Integer support_option_integer(lua_State *L, int table, const char *name, lu
     int exact;
     lua_Integer value = lua_tointegerx(L, -1, &exact);
     if (!exact || value < low || value > high)
-        luaL_error(L, "option '%s' must be an integer from %I to %I, not %s", name, (LUAI_UACINT)low,
-                   (LUAI_UACINT)high, luaL_tolstring(L, -1, NULL));
+        luaL_error(L, "option '%s' must be an integer from %I to %I, not %s", name, (LUAI_UACINT)low, (LUAI_UACINT)high,
+                   luaL_tolstring(L, -1, NULL));
     lua_pop(L, 1);
     return value;
 }

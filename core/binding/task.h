@@ -38,8 +38,8 @@ struct task {
     struct waiter waiter;
     struct timer timer; /* may be set earlier than wake_at, then it is moved when it fires */
     lua_State *L;
-    struct task *next, **link; /* in the list it is in; link NULL: in none */
-    struct scope *home;        /* the scope that it belongs to */
+    struct task *next, **link;          /* in the list it is in; link NULL: in none */
+    struct scope *home;                 /* the scope that it belongs to */
     struct task *younger, **elder_link; /* in its home's list of tasks */
     struct scope *scope;                /* the innermost scope opened by it; NULL: none yet */
     task_interrupt *interrupt;
@@ -51,8 +51,8 @@ struct task {
     struct task_handle *handle; /* Lua's handle, NULL: none */
     int anchor;                 /* of the coroutine, in the registry */
     unsigned char state, outcome;
-    unsigned char cancelled; /* asked to end: every further wait raises */
-    unsigned char timed_out; /* the last wait ended by its own time limit */
+    unsigned char cancelled;   /* asked to end: every further wait raises */
+    unsigned char timed_out;   /* the last wait ended by its own time limit */
     unsigned char shares_home; /* what it spawns belongs to its home scope: a script's main chunk */
 };
 
@@ -67,8 +67,8 @@ void task_start(struct task *task);
 
 /* The scheduler's turn: runs the tasks that are ready. `context` is the runtime. */
 void task_turn(void *context);
-void task_trim_pool(struct runtime *runtime);   /* frees the ended coroutines that are kept */
-void task_children_ended(struct task *task); /* its scope is empty: a task that was ending ends */
+void task_trim_pool(struct runtime *runtime); /* frees the ended coroutines that are kept */
+void task_children_ended(struct task *task);  /* its scope is empty: a task that was ending ends */
 
 void task_cancel(struct task *task);
 /* Lets a parked task look at what has changed for it (its group has failed). */

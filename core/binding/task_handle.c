@@ -59,7 +59,8 @@ static int join_step(lua_State *L, int status, lua_KContext context) {
     if (task == handle->task) return luaL_error(L, "a task cannot join itself");
     lua_Number seconds = support_check_seconds(L, 2, INFINITY);
     task_list_add(&handle->joiners, task);
-    return task_wait(L, task, task_runtime(task)->loop.now + seconds, task_list_interrupt, &handle->joiners, 0, join_step);
+    return task_wait(L, task, task_runtime(task)->loop.now + seconds, task_list_interrupt, &handle->joiners, 0,
+                     join_step);
 }
 
 static int handle_join(lua_State *L) {

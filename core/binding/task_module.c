@@ -109,15 +109,10 @@ static int task_trim(lua_State *L) {
 }
 
 int luaopen_core_task(lua_State *L) {
-    static const luaL_Reg functions[] = {{"spawn", spawn},
-                                         {"sleep", task_sleep},
-                                         {"deadline", task_deadline},
-                                         {"now", task_now},
-                                         {"context", task_context},
-                                         {"on_failure", task_on_failure},
-                                         {"counts", task_counts},
-                                         {"trim", task_trim},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"spawn", spawn},        {"sleep", task_sleep},     {"deadline", task_deadline},
+        {"now", task_now},       {"context", task_context}, {"on_failure", task_on_failure},
+        {"counts", task_counts}, {"trim", task_trim},       {NULL, NULL}};
     interruption_open(L);
     task_handle_open(L);
     luaL_newlib(L, functions);

@@ -15,7 +15,7 @@ struct pool {
 
 void pool_init(struct pool *pool, size_t size, unsigned keep);
 void pool_destroy(struct pool *pool);
-void pool_trim(struct pool *pool); /* frees every idle piece */
+void pool_trim(struct pool *pool);  /* frees every idle piece */
 void *pool_take(struct pool *pool); /* NULL when out of memory */
 void pool_give(struct pool *pool, void *piece);
 

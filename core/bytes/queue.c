@@ -4,7 +4,6 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum segment_kind { SEGMENT_POOLED, SEGMENT_COPIED, SEGMENT_BORROWED, SEGMENT_FILE };
 
@@ -23,8 +22,9 @@ struct segment {
             void *owner;
         } borrowed;
         struct {
-            int fd;
+            queue_close *close;
             off_t offset;
+            int fd;
         } file;
     } as;
     unsigned char bytes[];
@@ -64,7 +64,7 @@ static void queue_pop(struct queue *queue, struct pool *pool) {
     queue->length -= segment->length;
     if (segment->kind == SEGMENT_BORROWED && segment->as.borrowed.release)
         segment->as.borrowed.release(segment->as.borrowed.owner);
-    if (segment->kind == SEGMENT_FILE) close(segment->as.file.fd);
+    if (segment->kind == SEGMENT_FILE) segment->as.file.close(segment->as.file.fd);
     if (segment->kind == SEGMENT_POOLED) pool_give(pool, segment);
     else free(segment);
 }
@@ -98,18 +98,15 @@ static size_t queue_tail_room(const struct queue *queue) {
 int queue_copy(struct queue *queue, struct pool *pool, const void *data, size_t length) {
     const unsigned char *bytes = data;
     size_t room = queue_tail_room(queue);
-    size_t first = length < room ? length : room;
-    struct segment *fresh = NULL;
-    if (length > first && !(fresh = segment_new_copy(pool, length - first))) return -1;
-    if (first) {
-        segment_append(queue->tail, bytes, first);
-        queue->length += first;
-    }
-    if (fresh) {
+    size_t first = length < room ? length : room, rest = length - first;
+    struct segment *fresh = rest ? segment_new_copy(pool, rest) : NULL;
+    if (rest && !fresh) return -1;
+    if (first) segment_append(queue->tail, bytes, first);
+    if (rest) {
         queue_push(queue, fresh, 0);
-        segment_append(fresh, bytes + first, length - first);
-        queue->length += length - first;
+        segment_append(fresh, bytes + first, rest);
     }
+    queue->length += length;
     return 0;
 }
 
@@ -131,12 +128,13 @@ void queue_hold_last(struct queue *queue, queue_release *release, void *owner) {
     queue->tail->as.borrowed.owner = owner;
 }
 
-int queue_take_file(struct queue *queue, int fd, off_t offset, size_t length) {
+int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length) {
     assert(length > 0);
     struct segment *segment = malloc(sizeof *segment);
     if (!segment) return -1;
     segment->kind = SEGMENT_FILE;
     segment->as.file.fd = fd;
+    segment->as.file.close = close;
     segment->as.file.offset = offset;
     queue_push(queue, segment, length);
     return 0;
@@ -148,7 +146,8 @@ static const unsigned char *segment_data(const struct segment *segment) {
 
 int queue_peek(const struct queue *queue, struct iovec *vectors, int max) {
     int count = 0;
-    for (const struct segment *s = queue_head(queue); s && s->kind != SEGMENT_FILE && count < max; s = queue_next(queue, s)) {
+    for (const struct segment *s = queue_head(queue); s && s->kind != SEGMENT_FILE && count < max;
+         s = queue_next(queue, s)) {
         vectors[count].iov_base = (void *)segment_data(s);
         vectors[count++].iov_len = s->length;
     }

@@ -14,11 +14,13 @@ struct segment;
 
 struct queue {
     struct segment *tail; /* the list is a circle: the last points to the first; NULL: empty */
-    size_t length; /* bytes waiting */
+    size_t length;        /* bytes waiting */
 };
 
 /* Gives up what a referenced segment points to. */
 typedef void queue_release(void *owner);
+/* close(2), which is not for this floor to call. */
+typedef int queue_close(int fd);
 
 size_t queue_block_size(void); /* bytes of one piece of the pool that copies are made into */
 void queue_init(struct queue *queue);
@@ -29,8 +31,8 @@ int queue_copy(struct queue *queue, struct pool *pool, const void *data, size_t 
 int queue_borrow(struct queue *queue, const void *data, size_t length, queue_release *release, void *owner);
 /* Gives the last segment, borrowed without a release, its release and owner. */
 void queue_hold_last(struct queue *queue, queue_release *release, void *owner);
-/* Takes fd: it is closed when the range is sent or the queue is cleared. On failure it stays the caller's. */
-int queue_take_file(struct queue *queue, int fd, off_t offset, size_t length);
+/* Takes fd: close(fd) is called when the range is sent or the queue is cleared. On failure it stays the caller's. */
+int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length);
 
 /* Fills up to `max` iovecs with the bytes that come first; 0 when the queue is empty or starts with a file. */
 int queue_peek(const struct queue *queue, struct iovec *vectors, int max);

@@ -12,7 +12,7 @@ enum {
 #else
     INPUT_BLOCK_SIZE = 64 * 1024,
     OUTPUT_BLOCK_SIZE = 2000, /* with its header just below 2 KiB */
-    READ_LIMIT = 0x7ffff000, /* what read(2) and write(2) transfer at most */
+    READ_LIMIT = 0x7ffff000,  /* what read(2) and write(2) transfer at most */
     WRITE_LIMIT = 0x7ffff000,
     REFERENCE_FROM = 4 * 1024,
 #endif

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 static struct connection *connection_of_dirty(struct dirty *dirty) {
     return (struct connection *)((char *)dirty - offsetof(struct connection, dirty));
@@ -32,10 +33,8 @@ static void connection_drop_input(struct connection *connection) {
     struct buffer *input = connection->input;
     connection->input = NULL;
     if (!input) return;
-    if (input->capacity == INPUT_BLOCK_SIZE)
-        pool_give(&connection_loop(connection)->input, input);
-    else
-        free(input);
+    if (input->capacity == INPUT_BLOCK_SIZE) pool_give(&connection_loop(connection)->input, input);
+    else free(input);
 }
 
 /* The stream is broken for good: the output is lost, and whoever waits is told before the loop sleeps. */
@@ -75,10 +74,8 @@ enum io_status connection_flush(struct connection *connection) {
 
 /* Flushes, and wakes the writer whose bytes have gone. Not to be touched after. */
 static void connection_flush_and_wake(struct connection *connection) {
-    if (connection_flush(connection) == IO_BROKEN)
-        connection_wake_both(connection);
-    else if (connection->output.length <= connection->writer_level)
-        waiter_wake(&connection->writer);
+    if (connection_flush(connection) == IO_BROKEN) connection_wake_both(connection);
+    else if (connection->output.length <= connection->writer_level) waiter_wake(&connection->writer);
 }
 
 static void connection_on_dirty(struct dirty *dirty) {
@@ -96,14 +93,13 @@ static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
         connection->reader = NULL;
         if (!reader) connection_watch(connection, connection_watched(connection) & ~EV_READ);
     }
-    if (events & EV_WRITE && connection_watched(connection) & EV_WRITE)
-        connection_mark(connection);
+    if (events & EV_WRITE && connection_watched(connection) & EV_WRITE) connection_mark(connection);
     if (reader) reader->wake(reader);
 }
 
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {
-    *connection =
-        (struct connection){.stream = stream, .high_water = CONNECTION_HIGH_WATER, .timeout = CONNECTION_TIMEOUT, .open = 1};
+    *connection = (struct connection){
+        .stream = stream, .high_water = CONNECTION_HIGH_WATER, .timeout = CONNECTION_TIMEOUT, .open = 1};
     loop->dirty_connections.flush = connection_on_dirty;
     queue_init(&connection->output);
     ev_io_init(&connection->io, connection_on_event, stream.fd, 0);
@@ -164,16 +160,14 @@ static struct buffer *connection_make_room(struct connection *connection) {
         if (input->end < input->capacity) return input;
     }
     size_t doubled = buffer_length(input) * 2;
-    struct buffer *larger =
-        connection_new_input(connection, doubled > INPUT_BLOCK_SIZE ? doubled : INPUT_BLOCK_SIZE);
+    struct buffer *larger = connection_new_input(connection, doubled > INPUT_BLOCK_SIZE ? doubled : INPUT_BLOCK_SIZE);
     if (!larger) return NULL;
     buffer_append(larger, buffer_data(input), buffer_length(input));
     connection_drop_input(connection);
     return connection->input = larger;
 }
 
-static enum io_status connection_read(struct connection *connection, void *bytes, size_t room,
-                                      size_t *received) {
+static enum io_status connection_read(struct connection *connection, void *bytes, size_t room, size_t *received) {
     *received = 0;
     if (connection->stream.error) return errno = connection->stream.error, IO_BROKEN;
     if (connection->at_end) return IO_END;
@@ -228,15 +222,15 @@ int connection_write_copy(struct connection *connection, const void *data, size_
     return 0;
 }
 
-int connection_write_borrow(struct connection *connection, const void *data, size_t length,
-                            queue_release *release, void *owner) {
+int connection_write_borrow(struct connection *connection, const void *data, size_t length, queue_release *release,
+                            void *owner) {
     if (queue_borrow(&connection->output, data, length, release, owner) < 0) return -1;
     connection_want_flush(connection);
     return 0;
 }
 
 int connection_write_file(struct connection *connection, int fd, off_t offset, size_t length) {
-    if (queue_take_file(&connection->output, fd, offset, length) < 0) return -1;
+    if (queue_take_file(&connection->output, fd, close, offset, length) < 0) return -1;
     connection_want_flush(connection);
     return 0;
 }

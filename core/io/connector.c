@@ -87,10 +87,8 @@ static void attempt_start(struct connector *connector) {
 
 /* At a failure, or when the last attempt has not answered in time. */
 static void connector_advance(struct connector *connector) {
-    if (connector->next < connector->count)
-        attempt_start(connector);
-    else if (!connector->waiting)
-        connector_finish(connector, -1, NULL);
+    if (connector->next < connector->count) attempt_start(connector);
+    else if (!connector->waiting) connector_finish(connector, -1, NULL);
 }
 
 static void on_timer(struct ev_loop *ev, ev_timer *timer, int events) {
@@ -113,8 +111,7 @@ static void on_writable(struct ev_loop *ev, ev_io *io, int events) {
     connector_advance(connector);
 }
 
-static void attempt_init(struct connector *connector, struct attempt *attempt,
-                         const struct endpoint *endpoint) {
+static void attempt_init(struct connector *connector, struct attempt *attempt, const struct endpoint *endpoint) {
     ev_init(&attempt->io, on_writable);
     attempt->io.data = connector;
     attempt->endpoint = *endpoint;
@@ -133,9 +130,7 @@ struct connector *connector_start(struct ev_loop *ev, const struct endpoint *end
     ev_init(&connector->timer, on_timer);
     connector->timer.data = connector;
     for (size_t i = 0; i < count; i++) attempt_init(connector, &connector->attempts[i], &endpoints[i]);
-    if (count)
-        attempt_start(connector);
-    else
-        connector_schedule(connector, 0.);
+    if (count) attempt_start(connector);
+    else connector_schedule(connector, 0.);
     return connector;
 }

@@ -1,5 +1,6 @@
 /* A connector makes one connected stream socket out of a list of endpoints: it tries them in order, the next one
- * at a failure or after 250 ms without an answer (RFC 8305), and keeps the first that connects.
+ * at a failure or after 250 ms without an answer (RFC 8305), and keeps the first that connects. The last endpoint,
+ * when it is a Unix socket with a full backlog, is tried again until connector_cancel: connect(2) would block there.
  * Owner: the caller, from connector_start to `done` or connector_cancel, whichever comes first. */
 #ifndef PERIGEE_IO_CONNECTOR_H
 #define PERIGEE_IO_CONNECTOR_H

@@ -156,8 +156,7 @@ static void incoming_deliver(struct incoming *incoming, int count, datagram_each
 enum io_status datagram_receive_batch(struct datagram *datagram, datagram_each *each, void *context) {
     if (!datagram->readable) return IO_WAIT;
     struct incoming *incoming = datagram->loop->incoming;
-    if (!incoming)
-        incoming = malloc(sizeof *incoming); /* 2 MiB of which only the touched pages cost memory */
+    if (!incoming) incoming = malloc(sizeof *incoming); /* 2 MiB of which only the touched pages cost memory */
     if (!incoming) return errno = ENOMEM, IO_BROKEN;
     datagram->loop->incoming = NULL; /* `each` may come back here for another socket */
     incoming_prepare(incoming);
@@ -169,10 +168,8 @@ enum io_status datagram_receive_batch(struct datagram *datagram, datagram_each *
     struct loop *loop = datagram->loop;
     int error = errno;
     incoming_deliver(incoming, count, each, context); /* may destroy the socket */
-    if (loop->incoming)
-        free(incoming);
-    else
-        loop->incoming = incoming;
+    if (loop->incoming) free(incoming);
+    else loop->incoming = incoming;
     return errno = error, status;
 }
 

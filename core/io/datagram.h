@@ -10,8 +10,8 @@
 #include "system/address.h"
 
 enum {
-    DATAGRAM_MAX = 65535,       /* bytes */
-    DATAGRAM_BATCH = 32,        /* datagrams of one recvmmsg(2) or sendmmsg(2) */
+    DATAGRAM_MAX = 65535,     /* bytes */
+    DATAGRAM_BATCH = 32,      /* datagrams of one recvmmsg(2) or sendmmsg(2) */
     DATAGRAM_QUEUE_MAX = 1024 /* datagrams above which a sender should wait */
 };
 

@@ -36,8 +36,7 @@ static double drain_deadline(const struct drain *drain) {
 static void drain_on_timer(struct timer *timer) {
     struct drain *drain = (struct drain *)((char *)timer - offsetof(struct drain, timer));
     double deadline = drain_deadline(drain);
-    if (deadline <= drain->loop->now || timers_set(&drain->loop->timers, timer, deadline) < 0)
-        drain_free(drain);
+    if (deadline <= drain->loop->now || timers_set(&drain->loop->timers, timer, deadline) < 0) drain_free(drain);
 }
 
 /* Reads and drops; IO_WAIT while the peer may send more. */
@@ -73,10 +72,8 @@ static void drain_on_event(struct ev_loop *ev, ev_io *io, int events) {
     enum io_status status = IO_WAIT;
     if (drain->queue.length && events & EV_WRITE) status = drain_send(drain);
     if (status != IO_BROKEN && events & EV_READ) status = drain_discard(drain);
-    if (status == IO_BROKEN || (status == IO_END && !drain->queue.length))
-        drain_free(drain);
-    else if (status == IO_END)
-        drain_watch(drain, EV_WRITE); /* reading again would tell the end again */
+    if (status == IO_BROKEN || (status == IO_END && !drain->queue.length)) drain_free(drain);
+    else if (status == IO_END) drain_watch(drain, EV_WRITE); /* reading again would tell the end again */
 }
 
 static struct drain *drain_new(struct loop *loop, struct stream stream, struct queue queue) {

@@ -10,10 +10,8 @@ static const double REST_SECONDS = 0.1;
 
 static void listener_watch(struct listener *listener) {
     int wanted = listener->open && !listener->paused && !timer_is_set(&listener->rest);
-    if (wanted)
-        ev_io_start(listener->loop->ev, &listener->io);
-    else
-        ev_io_stop(listener->loop->ev, &listener->io);
+    if (wanted) ev_io_start(listener->loop->ev, &listener->io);
+    else ev_io_stop(listener->loop->ev, &listener->io);
 }
 
 static void listener_on_rested(struct timer *timer) {

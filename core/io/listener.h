@@ -20,7 +20,7 @@ struct listener {
 
 /* Takes fd, a listening socket, and starts to accept. */
 void listener_init(struct listener *listener, struct loop *loop, int fd);
-void listener_close(struct listener *listener);              /* nothing when it is closed */
+void listener_close(struct listener *listener);             /* nothing when it is closed */
 void listener_pause(struct listener *listener, int paused); /* clients wait in the kernel's backlog meanwhile */
 
 #endif

@@ -49,7 +49,7 @@ static void dirty_flush(struct dirty_list *list) {
     marked->link = &marked;
     list->first = NULL;
     list->end = &list->first;
-    while (marked) {
+    while (marked) { /* cppcheck-suppress knownConditionTrueFalse ; dirty_unmark moves it on, through its link */
         struct dirty *dirty = marked;
         dirty_unmark(list, dirty);
         list->flush(dirty);
@@ -65,8 +65,7 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int events)
     dirty_flush(&loop->dirty_connections);
     dirty_flush(&loop->dirty_datagrams);
     if (loop->restless || loop->dirty_connections.first || loop->dirty_datagrams.first) ev_idle_start(ev, &loop->idle);
-    else if (ev_is_active(&loop->idle))
-        ev_idle_stop(ev, &loop->idle);
+    else if (ev_is_active(&loop->idle)) ev_idle_stop(ev, &loop->idle);
     loop_set_alarm(loop);
 }
 

@@ -26,10 +26,10 @@ struct loop {
     struct pool input, output;
     struct timers timers;
     struct dirty_list dirty_connections, dirty_datagrams;
-    struct drain *drains;      /* see drain.h */
-    struct incoming *incoming; /* memory for one batch of datagrams, see datagram.c */
-    int reserve;  /* a spare descriptor, given up for a moment when none is left (see the listener) */
-    int restless; /* somebody wants another pass at once */
+    struct drain *drains;        /* see drain.h */
+    struct incoming *incoming;   /* memory for one batch of datagrams, see datagram.c */
+    int reserve;                 /* a spare descriptor, given up for a moment when none is left (see the listener) */
+    int restless;                /* somebody wants another pass at once */
     void (*turn)(void *context); /* the scheduler's turn before sleep */
     void *turn_context;
     struct {

@@ -25,8 +25,7 @@ struct resolver {
     size_t asking; /* lookups that c-ares has not answered and somebody waits for */
 };
 
-/* asking -> answered -> told, or asking -> abandoned until c-ares lets go of it: it cannot cancel one query.
- */
+/* asking -> answered -> told, or asking -> abandoned until c-ares lets go of it: it cannot cancel one query. */
 enum lookup_state { LOOKUP_ASKING, LOOKUP_ANSWERED, LOOKUP_ABANDONED };
 
 struct lookup {
@@ -78,8 +77,8 @@ static void on_timeout(struct ev_loop *ev, ev_timer *timer, int events) {
 /* The socket, and its watcher with it, may be gone after ares_process_fd. */
 static void on_socket(struct ev_loop *ev, ev_io *io, int events) {
     struct resolver *resolver = io->data;
-    int readable = events & EV_READ ? io->fd : ARES_SOCKET_BAD;
-    int writable = events & EV_WRITE ? io->fd : ARES_SOCKET_BAD;
+    int readable = (events & EV_READ) ? io->fd : ARES_SOCKET_BAD;
+    int writable = (events & EV_WRITE) ? io->fd : ARES_SOCKET_BAD;
     (void)ev;
     ares_process_fd(resolver->channel, readable, writable);
     resolver_schedule(resolver);
@@ -114,10 +113,8 @@ static void on_socket_state(void *context, ares_socket_t fd, int readable, int w
     struct channel_socket **link = &resolver->sockets;
     int events = (readable ? EV_READ : 0) | (writable ? EV_WRITE : 0);
     while (*link && (*link)->io.fd != fd) link = &(*link)->next;
-    if (events)
-        socket_watch(resolver, link, fd, events);
-    else
-        socket_forget(resolver, link);
+    if (events) socket_watch(resolver, link, fd, events);
+    else socket_forget(resolver, link);
 }
 
 static void lookup_free(struct lookup *lookup) {
@@ -149,10 +146,8 @@ static size_t count_nodes(const struct ares_addrinfo *result) {
 static void endpoint_fill(struct endpoint *endpoint, const struct ares_addrinfo_node *node, uint16_t port) {
     memcpy(&endpoint->as, node->ai_addr, node->ai_addrlen);
     endpoint->length = node->ai_addrlen;
-    if (node->ai_family == AF_INET)
-        endpoint->as.v4.sin_port = htons(port);
-    else
-        endpoint->as.v6.sin6_port = htons(port);
+    if (node->ai_family == AF_INET) endpoint->as.v4.sin_port = htons(port);
+    else endpoint->as.v6.sin6_port = htons(port);
 }
 
 /* Returns what is wrong, or NULL. */
@@ -178,22 +173,17 @@ static void lookup_answer(struct lookup *lookup, const char *reason) {
 static void on_answer(void *context, int status, int timeouts, struct ares_addrinfo *result) {
     struct lookup *lookup = context;
     (void)timeouts;
-    if (lookup->state == LOOKUP_ABANDONED)
-        lookup_free(lookup);
-    else if (status == ARES_SUCCESS)
-        lookup_answer(lookup, lookup_copy(lookup, result));
-    else if (status != ARES_EDESTRUCTION && status != ARES_ECANCELLED)
-        lookup_answer(lookup, reason_of(status));
+    if (lookup->state == LOOKUP_ABANDONED) lookup_free(lookup);
+    else if (status == ARES_SUCCESS) lookup_answer(lookup, lookup_copy(lookup, result));
+    else if (status != ARES_EDESTRUCTION && status != ARES_ECANCELLED) lookup_answer(lookup, reason_of(status));
     if (result) ares_freeaddrinfo(result);
 }
 
 /* A literal with % comes here when endpoint_from_address did not find the interface. */
 static void lookup_ask(struct lookup *lookup) {
     struct ares_addrinfo_hints hints = {.ai_family = lookup->family, .ai_socktype = SOCK_STREAM};
-    if (strchr(lookup->host, '%'))
-        lookup_answer(lookup, "network interface does not exist");
-    else
-        ares_getaddrinfo(lookup->resolver->channel, lookup->host, NULL, &hints, on_answer, lookup);
+    if (strchr(lookup->host, '%')) lookup_answer(lookup, "network interface does not exist");
+    else ares_getaddrinfo(lookup->resolver->channel, lookup->host, NULL, &hints, on_answer, lookup);
 }
 
 static void lookup_link(struct lookup *lookup, struct lookup **link) {

@@ -17,7 +17,8 @@ typedef void lookup_done(void *context, const struct endpoint *endpoints, size_t
 struct resolver *resolver_new(struct ev_loop *ev); /* NULL when out of memory */
 void resolver_free(struct resolver *resolver);     /* cancels all lookups, without calling them back */
 
-/* "127.0.0.1:5353,[::1]:53": asks these servers instead of the system's. 0, or -1 when the text is no such list. */
+/* "127.0.0.1:5353,[::1]:53": asks these servers instead of the system's; only an IPv4 address may go without a
+ * port. Lookups under way are asked again. 0, or -1 when the text is no such list. */
 int resolver_set_servers(struct resolver *resolver, const char *servers);
 
 /* family: AF_UNSPEC, AF_INET or AF_INET6. NULL when out of memory (done is not called). */

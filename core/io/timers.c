@@ -47,10 +47,8 @@ static void timers_sift_down(struct timers *timers, unsigned index, struct timer
 }
 
 static void timers_restore(struct timers *timers, unsigned index, struct timer_entry entry) {
-    if (index && timers->entries[(index - 1) / ARITY].at > entry.at)
-        timers_sift_up(timers, index, entry);
-    else
-        timers_sift_down(timers, index, entry);
+    if (index && timers->entries[(index - 1) / ARITY].at > entry.at) timers_sift_up(timers, index, entry);
+    else timers_sift_down(timers, index, entry);
 }
 
 static int timers_grow(struct timers *timers) {

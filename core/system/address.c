@@ -13,9 +13,8 @@ static const struct {
     const char *name;
     int default_port;
 } schemes[] = {
-    [SCHEME_TCP] = {"tcp", PORT_REQUIRED}, [SCHEME_TLS] = {"tls", PORT_REQUIRED},
-    [SCHEME_UDP] = {"udp", PORT_REQUIRED}, [SCHEME_HTTP] = {"http", 80},
-    [SCHEME_HTTPS] = {"https", 443},       [SCHEME_UNIX] = {"unix", 0},
+    [SCHEME_TCP] = {"tcp", PORT_REQUIRED}, [SCHEME_TLS] = {"tls", PORT_REQUIRED}, [SCHEME_UDP] = {"udp", PORT_REQUIRED},
+    [SCHEME_HTTP] = {"http", 80},          [SCHEME_HTTPS] = {"https", 443},       [SCHEME_UNIX] = {"unix", 0},
 };
 
 enum { SCHEME_COUNT = sizeof schemes / sizeof *schemes };
@@ -70,8 +69,7 @@ static const char *parse_scheme(struct address *address, struct piece *rest) {
 static const char *parse_path(struct address *address, struct piece path) {
     size_t slashes = 0;
     while (slashes < path.length && path.text[slashes] == '/') slashes++;
-    if (slashes == 2)
-        return "after unix:// comes an absolute path: write unix:///path, unix:relative or unix:@name";
+    if (slashes == 2) return "after unix:// comes an absolute path: write unix:///path, unix:relative or unix:@name";
     if (slashes > 2) path = piece_from(path, slashes - 1);
     if (!path.length) return "the path is missing after unix:";
     if (path.length == 1 && path.text[0] == '@') return "the abstract name is missing after unix:@";
@@ -84,8 +82,7 @@ static const char *parse_port(struct address *address, struct piece port) {
     unsigned value = 0;
     if (!port.length) return "the port is missing after the colon";
     for (size_t i = 0; i < port.length; i++) {
-        if (!memchr(digits, port.text[i], sizeof digits - 1))
-            return "the port is not a number between 0 and 65535";
+        if (!memchr(digits, port.text[i], sizeof digits - 1)) return "the port is not a number between 0 and 65535";
         value = value * 10 + (unsigned)(port.text[i] - '0');
         if (value > PORT_MAX) return "the port is not between 0 and 65535";
     }
@@ -271,8 +268,7 @@ size_t endpoint_host(const struct endpoint *endpoint, char *text, size_t size) {
     char number[INET_ADDRSTRLEN] = "";
     if (endpoint->as.any.sa_family == AF_UNIX) return format_path(endpoint, text, size);
     if (endpoint->as.any.sa_family == AF_INET6) return format_v6(&endpoint->as.v6, text, size);
-    if (endpoint->as.any.sa_family == AF_INET)
-        inet_ntop(AF_INET, &endpoint->as.v4.sin_addr, number, sizeof number);
+    if (endpoint->as.any.sa_family == AF_INET) inet_ntop(AF_INET, &endpoint->as.v4.sin_addr, number, sizeof number);
     return text_cut(snprintf(text, size, "%s", number), size);
 }
 

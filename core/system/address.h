@@ -13,9 +13,9 @@
 enum scheme { SCHEME_TCP, SCHEME_TLS, SCHEME_UDP, SCHEME_HTTP, SCHEME_HTTPS, SCHEME_UNIX };
 
 enum {
-    ADDRESS_HOST_MAX = 253,                                   /* bytes of a DNS name, RFC 1035 2.3.4 */
-    ADDRESS_PATH_MAX = sizeof ((struct sockaddr_un *)0)->sun_path - 1, /* bytes of a Unix socket's path */
-    ADDRESS_TEXT_MAX = 320                                    /* room for every formatted address, NUL included */
+    ADDRESS_HOST_MAX = 253,                                           /* bytes of a DNS name, RFC 1035 2.3.4 */
+    ADDRESS_PATH_MAX = sizeof((struct sockaddr_un *)0)->sun_path - 1, /* bytes of a Unix socket's path */
+    ADDRESS_TEXT_MAX = 320 /* room for every formatted address, NUL included */
 };
 
 struct address {
@@ -42,7 +42,7 @@ struct packed_endpoint {
     uint16_t port; /* network byte order */
 };
 
-void endpoint_pack(const struct endpoint *endpoint, struct packed_endpoint *packed); /* family 0 when it is no IP */
+void endpoint_pack(const struct endpoint *endpoint, struct packed_endpoint *packed);  /* family 0 when it is no IP */
 int endpoint_unpack(const struct packed_endpoint *packed, struct endpoint *endpoint); /* 0, or -1: there is none */
 
 /* Parses `text`. Returns 0, or -1 with *reason pointing to a static sentence that names what is wrong. */
@@ -52,7 +52,8 @@ int address_parse(struct address *address, const char *text, size_t length, cons
  * 0.0.0.0) or a Unix path. Returns 0, or -1 when the host is a name and needs a resolver. */
 int endpoint_from_address(struct endpoint *endpoint, const struct address *address);
 
-/* "tcp://127.0.0.1:7000", "udp://[::1]:53", "unix:/run/x", "unix:@name", "unix:" for an unnamed socket. */
+/* "tcp://127.0.0.1:7000", "udp://[::1]:53", "unix:/run/x", "unix:@name", "unix:" for an unnamed socket. They
+ * return the length of the text, which is cut to fit in `size` and ends with a NUL. */
 size_t address_format(const struct address *address, char *text, size_t size);
 size_t endpoint_format(const struct endpoint *endpoint, enum scheme scheme, char *text, size_t size);
 

@@ -14,8 +14,7 @@ static int option_set(int fd, int level, int name, int value) {
     return setsockopt(fd, level, name, &value, sizeof value);
 }
 
-/* Always -1, with the errno of what failed before. Not retried at EINTR: Linux has closed it then, close(2).
- */
+/* Always -1, with the errno of what failed before. Not retried at EINTR: Linux has closed it then, close(2). */
 static int close_failed(int fd) {
     int error = errno;
     close(fd);
@@ -91,8 +90,7 @@ static int is_socket_file(const char *path) {
     return !lstat(path, &status) && S_ISSOCK(status.st_mode);
 }
 
-/* Only ECONNREFUSED says that nobody listens: EAGAIN is a full backlog, EACCES and EPROTOTYPE are somebody
- * else's. */
+/* Only ECONNREFUSED says that nobody listens: EAGAIN is a full backlog, EACCES and EPROTOTYPE are somebody else's. */
 static int nobody_listens(const struct endpoint *endpoint) {
     int fd = socket_open(AF_UNIX, SOCK_STREAM);
     if (fd < 0) return 0;
@@ -170,8 +168,7 @@ static void endpoint_prepare(struct endpoint *endpoint) {
     endpoint->length = sizeof endpoint->as;
 }
 
-/* The kernel reports the length it wanted: one byte more than there is when a path fills sun_path, unix(7).
- */
+/* The kernel reports the length it wanted: one byte more than there is when a path fills sun_path, unix(7). */
 static void endpoint_settle(struct endpoint *endpoint) {
     if (endpoint->length > sizeof endpoint->as.local && endpoint->as.any.sa_family == AF_UNIX)
         endpoint->length = sizeof endpoint->as.local;
@@ -204,8 +201,7 @@ int socket_datagram(const struct endpoint *local, const struct endpoint *remote,
     if (local) family = local->as.any.sa_family;
     int fd = socket_open(family, SOCK_DGRAM);
     if (fd < 0) return -1;
-    if (configure_datagram(fd, family, options) || datagram_attach(fd, local, remote))
-        return close_failed(fd);
+    if (configure_datagram(fd, family, options) || datagram_attach(fd, local, remote)) return close_failed(fd);
     return fd;
 }
 

@@ -7,7 +7,7 @@
 #include "system/address.h"
 
 struct socket_options {
-    int backlog;        /* listen(2); 0: the kernel's limit (SOMAXCONN) */
+    int backlog;        /* listen(2); 0: the kernel's limit (net.core.somaxconn) */
     int receive_buffer; /* SO_RCVBUF bytes; 0: the kernel's choice */
     int send_buffer;    /* SO_SNDBUF bytes; 0: the kernel's choice */
     int keepalive;      /* seconds of silence before TCP probes a peer; 0: no probes */
@@ -17,7 +17,8 @@ struct socket_options {
     unsigned broadcast : 1;
 };
 
-/* Binds and listens; SO_REUSEADDR is always on. A stale Unix socket file that nobody listens on is replaced. */
+/* Binds and listens; SO_REUSEADDR is always on. A stale Unix socket file that nobody listens on is replaced.
+ * Accepted sockets inherit nodelay, keepalive and the buffers, so they need no socket_configure. */
 int socket_listen(const struct endpoint *endpoint, const struct socket_options *options);
 /* Binds without listening and closes again: would socket_listen (or socket_datagram) succeed? */
 int socket_probe(const struct endpoint *endpoint, int datagram, const struct socket_options *options);

@@ -140,9 +140,8 @@ end
 local function emit(level, base, service, message, fields)
   if type(message) ~= "string" then misuse(3, "message", "string", message) end
   check_fields(3, fields)
-  local event <const> = {
-    time = timestamp(), level = level, service = service or settings.service() or "perigee", message = message,
-  }
+  local event <const> = { time = timestamp(), level = level, message = message }
+  event.service = service or settings.service() or "perigee"
   local render <const> = settings.format == "json" and json_line or text_line
   settings.write(render(event, base and merge(base, fields) or fields or {}))
 end
@@ -186,8 +185,8 @@ local CHECKS <const> = {
   clock = { "function", is_callable },
 }
 
---- The log of the running service. A field's value may be anything: numbers, booleans and strings are kept, of
---- all else tostring() is shown. The field `traceback` is printed on lines of its own in text.
+--- The log of the running service. A field's value may be anything: numbers, booleans and strings are kept,
+--- of all else tostring() is shown. The field `traceback` is printed on lines of its own in text.
 ---@class perigee.log: perigee.logger
 local log <const> = new_logger(nil)
 
@@ -206,8 +205,8 @@ function log.of(service)
   return new_logger(nil, service)
 end
 
---- Changes how this state logs; what is not named stays as it is. Raises for an unknown name or a wrong value,
---- and has changed nothing then.
+--- Changes how this state logs; what is not named stays as it is. Raises for an unknown name or a wrong
+--- value, and has changed nothing then.
 ---@param options perigee.log.options
 function log.configure(options)
   if type(options) ~= "table" then misuse(2, "options", "table", options) end

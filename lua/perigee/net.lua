@@ -64,8 +64,12 @@ local function open_all(server, addresses, handler, options)
   return server
 end
 
-local function probe_all(addresses, options)
+--- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
+local function probe_all(addresses, options, claimed)
   for _, at in ipairs(addresses) do
+    local name <const> = tostring(at)
+    if at.port ~= 0 and claimed[name] then return nil, "listen on " .. name .. ": another script serves it", "exists" end
+    claimed[name] = true
     local free <const>, message <const>, code <const> = listener.probe(at, options)
     if not free then return nil, message, code end
   end
@@ -76,7 +80,7 @@ local function serve(urls, handler, options)
   local current <const> = service.current()
   local addresses <const>, message <const>, code <const> = resolve(urls)
   if not addresses then return nil, message, code end
-  if current and current.checking then return probe_all(addresses, options) end
+  if current and current.checking then return probe_all(addresses, options, current.checking) end
   local server <const> = setmetatable({ sockets = {}, addresses = {}, is_open = true, service = current }, Server)
   return open_all(server, addresses, handler, options)
 end
@@ -108,7 +112,7 @@ function M.serve(urls, handler, options)
   urls = check_serve(urls, handler)
   local current <const> = service.current()
   local ok <const>, server <const>, message <const>, code <const> = pcall(serve, urls, handler, options)
-  if not ok then error(server, 2) end
+  if not ok then error(type(server) == "string" and server:gsub("^perigee/net%.lua:%d+: ", "") or server, 2) end
   if current and server then table.insert(current.servers, server) end
   if current and current.loading and not server then error(message, 2) end
   return server, message, code

@@ -38,8 +38,7 @@ static _Noreturn void run_command(char **command, int cpu) {
 static bool serves_a_byte(int fd) {
     struct timeval limit = {.tv_sec = (time_t)TIMEOUT};
     char byte = 'x';
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 || !bench_set_abortive(fd))
-        return false;
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) < 0 || !bench_set_abortive(fd)) return false;
     return write(fd, &byte, 1) == 1 && read(fd, &byte, 1) == 1 && byte == 'x';
 }
 

@@ -100,8 +100,7 @@ int main(int argc, char **argv) {
     if (holder.epoll < 0) bench_fail("epoll_create1");
     double start = bench_now();
     holder_run(&holder);
-    printf("held=%ld errors=%ld seconds=%.3f\n", holder.held, holder.count - holder.held,
-           bench_now() - start);
+    printf("held=%ld errors=%ld seconds=%.3f\n", holder.held, holder.count - holder.held, bench_now() - start);
     fflush(stdout);
     wait_for_end_of_input();
     return holder.held == holder.count ? 0 : 1;

@@ -1,12 +1,10 @@
-/* Load for an echo server: every connection keeps DEPTH messages in flight; every byte that returns is
- * compared.
+/* Load for an echo server: every connection keeps DEPTH messages in flight; every byte that returns is compared.
  *
  *   load_echo [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t MILLISECONDS | -n MESSAGES] PORT
  *
- * Prints one line: messages=N bytes=N seconds=S errors=N. An error is a connection that ended early, returned
- * a wrong byte, or still owed bytes five seconds after the end. The stream repeats a random table of
- * prime length, begun elsewhere by each connection: a lost, repeated, reordered or misdirected message shows.
- */
+ * Prints one line: messages=N bytes=N seconds=S errors=N. An error is a connection that ended early, returned a wrong
+ * byte, or still owed bytes five seconds after the end. The stream repeats a random table of prime length, begun
+ * elsewhere by each connection: a lost, repeated, reordered or misdirected message shows. */
 #include "bench.h"
 
 #include <errno.h>
@@ -65,8 +63,7 @@ static void load_fill_table(struct load *load) {
     for (size_t i = PERIOD; i < sizeof load->table; i++) load->table[i] = load->table[i - PERIOD];
 }
 
-static const char *load_expected(const struct load *load, const struct connection *connection,
-                                 uint64_t position) {
+static const char *load_expected(const struct load *load, const struct connection *connection, uint64_t position) {
     return load->table + (connection->base + position) % PERIOD;
 }
 
@@ -120,8 +117,7 @@ static bool connection_receive(struct load *load, struct connection *connection)
     ssize_t got = read(connection->fd, load->buffer, SPAN);
     if (got <= 0) return got < 0 && (errno == EAGAIN || errno == EINTR);
     if (connection->received + (uint64_t)got > connection->sent) return false;
-    if (memcmp(load->buffer, load_expected(load, connection, connection->received), (size_t)got) != 0)
-        return false;
+    if (memcmp(load->buffer, load_expected(load, connection, connection->received), (size_t)got) != 0) return false;
     uint64_t size = (uint64_t)load->size;
     load->received -= connection->received / size;
     connection->received += (uint64_t)got;

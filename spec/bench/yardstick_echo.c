@@ -53,8 +53,7 @@ static void connection_accept(struct server *server) {
 }
 
 /* Keeps what is left and waits until it can be written; reading stops meanwhile. */
-static bool connection_keep(struct server *server, struct connection *connection, const char *data,
-                            size_t size) {
+static bool connection_keep(struct server *server, struct connection *connection, const char *data, size_t size) {
     connection->rest = malloc(size);
     if (!connection->rest) return false;
     memcpy(connection->rest, data, size);
@@ -74,8 +73,7 @@ static bool connection_read(struct server *server, struct connection *connection
 }
 
 static bool connection_write(struct server *server, struct connection *connection) {
-    ssize_t put =
-        write(connection->fd, connection->rest + connection->start, connection->end - connection->start);
+    ssize_t put = write(connection->fd, connection->rest + connection->start, connection->end - connection->start);
     if (put < 0) return errno == EAGAIN || errno == EINTR;
     connection->start += (size_t)put;
     if (connection->start < connection->end) return true;
@@ -90,8 +88,7 @@ static void serve(struct server *server, const struct epoll_event *event) {
         connection_accept(server);
         return;
     }
-    bool alive =
-        connection->rest ? connection_write(server, connection) : connection_read(server, connection);
+    bool alive = connection->rest ? connection_write(server, connection) : connection_read(server, connection);
     if (!alive) connection_free(connection);
 }
 
@@ -115,8 +112,7 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     server_listen(&server, (uint16_t)bench_number("PORT", argc > 1 ? argv[1] : "0", 0, 65535));
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (server.epoll < 0 || watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN, NULL) < 0)
-        bench_fail("epoll");
+    if (server.epoll < 0 || watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN, NULL) < 0) bench_fail("epoll");
     struct epoll_event events[EVENTS];
     for (;;) {
         int count = epoll_wait(server.epoll, events, EVENTS, -1);

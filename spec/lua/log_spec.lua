@@ -128,6 +128,15 @@ describe("the log", function()
     assert.matches(" chat  b\n", lines[2])
   end)
 
+  it("has loggers of other services, and these have children", function()
+    log.of("chat").info("a", { n = 1 })
+    log.of("chat").with({ n = 2 }).info "b"
+    log.info "c"
+    assert.matches(" chat  a n=1\n", lines[1])
+    assert.matches(" chat  b n=2\n", lines[2])
+    assert.matches(" echo  c\n", lines[3])
+  end)
+
   it("goes to stderr in one call a line", function()
     package.loaded["perigee.log"] = nil
     local real <const>, calls <const> = io.stderr, {}
@@ -276,6 +285,7 @@ describe("misuse of the log", function()
     assert_misuse("'fields' (table expected, got nil)", function() log.with() end)
     assert_misuse("'fields' (names that are strings expected, got number)", function() log.with { 1 } end)
     assert_misuse("'message' (string expected, got number)", function() log.with({}).info(5) end)
+    assert_misuse("'service' (string expected, got nil)", function() log.of() end)
   end)
 
   it("raises for options that do not exist or have a wrong value", function()

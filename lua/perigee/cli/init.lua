@@ -1,15 +1,94 @@
---- The command line: perigee COMMAND ...
+--- The command line: perigee COMMAND ... Exit status 0: well; 1: a script failed or has problems; 2: wrong usage.
+
+local system <const> = require "core.system"
+local arguments <const> = require "perigee.cli.arguments"
+local given <const> = require "perigee.cli.given"
 
 local M <const> = {}
 
-function M.main(argv)
-  local command <const> = argv[1]
-  if command == "test" then return require "perigee.cli.test".main(table.move(argv, 2, #argv, 1, {})) end
-  if command == "run" then
-    local scripts <const> = table.move(argv, 2, #argv, 1, {})
-    return require "perigee.cli.run".main { scripts = scripts, options = {} }
-  end
+local VERSION <const> = "0.1.0"
+
+local function seconds(text)
+  local number <const> = tonumber(text)
+  if number and number >= 0 then return number end
+  return nil, "seconds of 0 or more"
+end
+
+local scripts <const> = { name = "scripts", shown = "SCRIPT", many = true, help = "a service in Lua" }
+local set <const> = { name = "set", value = "SERVICE.NAME=VALUE", repeated = true, help = "an option of a service" }
+
+local specification <const> = {
+  name = "perigee",
+  summary = "A scriptable network server: services are Lua scripts.",
+  commands = {
+    {
+      name = "run", summary = "run scripts as services",
+      options = {
+        set,
+        { name = "log", choices = { "text", "json" }, default = "text", help = "how events are logged to stderr" },
+        { name = "log-level", choices = { "debug", "info", "warn", "error" }, default = "info",
+          help = "the least that is logged" },
+        { name = "drain", value = "SECONDS", convert = seconds, default = 10,
+          help = "time for connections to end after a stop" },
+      },
+      positionals = { scripts },
+    },
+    { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set },
+      positionals = { scripts } },
+    { name = "test", summary = "run busted inside the runtime",
+      positionals = { { name = "arguments", shown = "ARGUMENT", many = true, optional = true, verbatim = true,
+        help = "busted's own" } } },
+    { name = "version", summary = "show the versions of perigee and what it is made with" },
+    { name = "help", summary = "show this help" },
+  },
+}
+
+local function complain(message)
+  io.stderr:write("perigee: ", message, "\n")
   return 2
+end
+
+--- Commands that take scripts get their options sorted by service.
+local function with_scripts(command)
+  return function(result)
+    local options <const>, message <const> = given.parse(result.set, result.scripts)
+    if not options then return complain(message) end
+    result.options = options
+    return require("perigee.cli." .. command).main(result)
+  end
+end
+
+local commands <const> = { run = with_scripts "run", check = with_scripts "check" }
+
+function commands.test(result)
+  return require "perigee.cli.test".main(result.arguments)
+end
+
+function commands.version()
+  local versions <const> = system.versions()
+  print(("perigee %s (%s, %s, %s)"):format(VERSION, versions.lua, versions.libev, versions.openssl))
+  return 0
+end
+
+function commands.help()
+  print((arguments.help(specification):gsub("\n$", "")))
+  return 0
+end
+
+---@param argv string[]
+---@return integer status
+function M.main(argv)
+  if #argv == 0 then
+    io.stderr:write(arguments.help(specification))
+    return 2
+  end
+  local result <const>, message <const> = arguments.parse(specification, argv)
+  if not result then return complain(message) end
+  if result.help then
+    io.stdout:write(result.help)
+    return 0
+  end
+  return commands[result.command](result)
 end
 
 return M

@@ -99,16 +99,16 @@ function Run:watch_signals()
   system.on_signal("INT", function() self:on_signal("INT", 2) end)
 end
 
----@param arguments { scripts: string[], set: string[], log: string?, drain: number? }
+---@param arguments { scripts: string[], options: table, log: string, log_level: string, drain: number }
 ---@return integer status 0: all ended well or were stopped; 1: one did not load
 function M.main(arguments)
-  log.configure { format = arguments.log, service = function()
+  log.configure { format = arguments.log, level = arguments.log_level, service = function()
     local service <const> = core.context()
     return service and service.name or "perigee"
   end, clock = system.time }
   log_failures()
   system.raise_descriptor_limit(DESCRIPTORS)
-  local run <const> = setmetatable({ services = {}, drain = arguments.drain or 10, stopping = false, failed = false,
+  local run <const> = setmetatable({ services = {}, drain = arguments.drain, stopping = false, failed = false,
     changed = core.waitlist() }, Run)
   for _, path in ipairs(arguments.scripts) do
     table.insert(run.services, instance.new(path, arguments.options[given.name_of(path)]))

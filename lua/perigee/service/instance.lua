@@ -12,7 +12,7 @@ local environment <const> = require "perigee.service.environment"
 ---@field scope any the scope of all its tasks
 ---@field changed any a waitlist that is woken when a server closes
 ---@field loading boolean the main chunk runs
----@field checking boolean it is only looked at: nothing is served
+---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
 local Service <const> = { __name = "perigee.service" }
 Service.__index = Service
 
@@ -27,6 +27,13 @@ local function with_traceback(value)
   return { message = tostring(value), traceback = traceback:gsub("^\n", "") }
 end
 
+--- An option that was given to a script which has none was meant for something: say so.
+local function check_given(self)
+  local name <const> = next(self.given)
+  if not name or self.options_declared then return true end
+  return nil, { message = ("%s: there is no option '%s': the script declares none"):format(self.path, name) }
+end
+
 --- Loads the script and runs its main chunk to its end, which may be long for a client.
 ---@return boolean? loaded
 ---@return { message: string, traceback: string? }? failure
@@ -39,7 +46,7 @@ function Service:load()
   local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, with_traceback) end)
   local _, why <const> = main:join()
   self.loading = false
-  if ok then return true end
+  if ok then return check_given(self) end
   if type(failure) == "table" then return nil, failure end
   return nil, { message = tostring(failure or why) }
 end

@@ -1,4 +1,4 @@
-local fake <const> = dofile "spec/fixtures/memory_connection.lua"
+local fake <const> = require "spec.fixtures.memory_connection"
 local frame <const> = require "perigee.frame"
 
 local function written(conn)
