@@ -71,17 +71,24 @@ test-valgrind: all  ## the specs under valgrind: no error, no leak, no descripto
 	valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --suppressions=spec/valgrind.supp \
 	  $(PERIGEE) test --exclude-tags=load $(SPECS)
 
-lint: $(STAMP)-lint  ## warnings as errors, cppcheck, clang-format, luacheck
+lint: deps $(STAMP)-lint  ## warnings as errors, cppcheck, clang-format, luacheck
 	@spec/lint/run
 
-layers:  ## includes and requires point down only
+layers: deps  ## includes and requires point down only
 	@lua5.4 spec/lint/layers.lua
 
 bench: all $(STAMP)-bench  ## measure against the yardsticks and the peers; writes spec/bench/RESULTS.md
 	@$(MAKE) --no-print-directory -C spec/bench BUILD=$(CURDIR)/build/bench
-	/usr/bin/python3 spec/bench/run.py
+	/usr/bin/python3 spec/bench/run.py $(BENCH)
 
-fuzz:  ## fuzz the byte floor with libFuzzer, SECONDS=60 for each target
+$(STAMP)-bench:
+	@missing=; command -v node > /dev/null || missing=nodejs; command -v go > /dev/null || missing="$$missing golang-go"; \
+	/usr/bin/python3 -c 'import uvloop' 2> /dev/null || missing="$$missing python3-uvloop"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing" $$missing; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+	@mkdir -p $(@D) && touch $@
+
+fuzz: $(STAMP)-fuzz  ## fuzz the byte floor with libFuzzer, SECONDS=60 for each target
 	@spec/fuzz/run $(or $(SECONDS),60)
 
 install: all  ## install the binary to PREFIX (default /usr/local)
@@ -92,14 +99,32 @@ clean:  ## remove what was built
 
 deps: $(STAMP)  ## install the Debian packages that are missing
 
-$(STAMP):
-	@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(PACKAGES) 2>/dev/null | grep 'ok installed' | cut -d' ' -f1 | \
-	  sort | comm -13 - <(printf '%s\n' $(PACKAGES) | sort)); \
-	if [ -n "$$missing" ]; then \
-	  echo "installing" $$missing; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+# Installs those of the Debian packages $(1) that are missing.
+define install_missing
+@missing=$$(dpkg-query -W -f '$${Package} $${Status}\n' $(1) 2>/dev/null | grep 'ok installed' | cut -d' ' -f1 | \
+  sort -u | comm -13 - <(printf '%s\n' $(1) | sort -u)); \
+if [ -n "$$missing" ]; then \
+  echo "installing" $$missing; export DEBIAN_FRONTEND=noninteractive; \
+  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+endef
+
+$(STAMP): Makefile
+	$(call install_missing,$(PACKAGES))
+	@mkdir -p build && touch $@
+
+# Unpacked, not installed: lua-check brings lua5.1, which takes /usr/bin/lua away from 5.4, and busted breaks.
+$(STAMP)-lint: Makefile
+	$(call install_missing,cppcheck clang-format-14 lua5.4 lua-argparse lua-filesystem)
+	@test -d build/luacheck/usr || { mkdir -p build/luacheck && cd build/luacheck && \
+	  { apt-get download -qq -o APT::Sandbox::User=root lua-check 2> /dev/null || \
+	    { apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root lua-check; }; } && dpkg -x *.deb .; }
+	@touch $@
+
+$(STAMP)-fuzz: Makefile
+	$(call install_missing,clang-14 libclang-rt-14-dev)
 	@mkdir -p build && touch $@
 
 help:  ## this list
-	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/  make \1|\2/p' Makefile | column -t -s'|'
+	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'
 
 -include $(OBJECTS:.o=.d)

@@ -8,14 +8,14 @@ local M <const> = {}
 --- Whether this is the build with 7-byte blocks: sizes that would take minutes there are cut by the specs.
 M.is_tiny = system.versions().tiny
 
---- Waits until `condition` returns true; raises after `seconds` (default 20).
+--- Waits until `condition` returns something true, and returns all that it returns; raises after `seconds` (default 20).
 ---@param condition fun(): any
 ---@param seconds number?
 function M.eventually(condition, seconds)
   local deadline <const> = task.now() + (seconds or 20)
   while true do
-    local value <const> = condition()
-    if value then return value end
+    local values <const> = table.pack(condition())
+    if values[1] then return table.unpack(values, 1, values.n) end
     if task.now() > deadline then error("the condition did not come true in time", 2) end
     task.sleep(0.002)
   end
@@ -64,7 +64,8 @@ end
 function M.unanswered_address()
   local net <const> = require "perigee.net"
   local path <const> = "unix:@perigee-spec-" .. system.pid() .. "-" .. math.random(1 << 40)
-  local server <const> = assert(net.serve(path, function(conn) conn:read_all() end, { backlog = 1, max_connections = 1 }))
+  local function hold(conn) conn:read_all() end
+  local server <const> = assert(net.serve(path, hold, { backlog = 1, max_connections = 1 }))
   local filling <const> = {}
   while #filling < 16 do
     local conn <const> = net.connect(path, { timeout = 0.05 })
@@ -94,7 +95,7 @@ end
 ---@return integer status
 function M.run(command)
   local base <const> = os.tmpname()
-  os.execute(("(%s) > %s.out 2>&1; echo $? > %s.new; mv %s.new %s.status"):format(command, base, base, base, base) .. " &")
+  os.execute(("{ (%s) > %s.out 2>&1; echo $? > %s.new; mv %s.new %s.status; } &"):format(command, base, base, base, base))
   local status <const> = M.eventually(function() return read_file(base .. ".status") end, 120)
   local output <const> = read_file(base .. ".out")
   os.execute(("rm -f %s %s.*"):format(base, base))
@@ -140,7 +141,7 @@ end
 ---@return spec.Process
 function M.start(command)
   local log <const> = os.tmpname()
-  os.execute(("(%s > %s 2>&1 & echo $! > %s.pid; wait $!; echo $? > %s.new; mv %s.new %s.status) &"):format(command, log,
+  os.execute(("(%s > %s 2>&1 & echo $! > %s.pid; wait $!; echo $? > %s.new; mv %s.new %s.status) 2> /dev/null &"):format(command, log,
     log, log, log, log))
   local pid <const> = M.eventually(function() return (read_file(log .. ".pid") or ""):match "(%d+)\n" end)
   return setmetatable({ pid = math.tointeger(tonumber(pid)), log = log }, Process)

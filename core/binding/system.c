@@ -106,7 +106,7 @@ static int raise_descriptor_limit(lua_State *L) {
     return 1;
 }
 
-/* system.versions() -> { lua=, libev=, openssl=, tiny= }: what this binary is made with */
+/* system.versions() -> { lua=, libev=, openssl=, tiny=, sanitized= }: what this binary is made with */
 static int system_versions(lua_State *L) {
     lua_newtable(L);
     lua_pushstring(L, LUA_RELEASE);
@@ -117,6 +117,10 @@ static int system_versions(lua_State *L) {
     lua_setfield(L, -2, "openssl");
     lua_pushboolean(L, OUTPUT_BLOCK_SIZE < 1024);
     lua_setfield(L, -2, "tiny");
+#ifdef __SANITIZE_ADDRESS__
+    lua_pushboolean(L, 1);
+    lua_setfield(L, -2, "sanitized");
+#endif
     return 1;
 }
 

@@ -131,6 +131,7 @@ void dirty_unmark(struct dirty_list *list, struct dirty *dirty) {
 void loop_trim(struct loop *loop) {
     pool_trim(&loop->input);
     pool_trim(&loop->output);
+    timers_trim(&loop->timers);
     free(loop->incoming);
     loop->incoming = NULL;
     malloc_trim(0);

@@ -2,7 +2,7 @@
 
 #include <stdlib.h>
 
-enum { ARITY = 4 };
+enum { ARITY = 4, CAPACITY = 64 /* at least */ };
 
 void timers_init(struct timers *timers) {
     timers->entries = NULL;
@@ -51,13 +51,22 @@ static void timers_restore(struct timers *timers, unsigned index, struct timer_e
     else timers_sift_down(timers, index, entry);
 }
 
-static int timers_grow(struct timers *timers) {
-    unsigned capacity = timers->capacity ? timers->capacity * 2 : 64;
+static int timers_resize(struct timers *timers, unsigned capacity) {
     struct timer_entry *entries = realloc(timers->entries, capacity * sizeof *entries);
     if (!entries) return -1;
     timers->entries = entries;
     timers->capacity = capacity;
     return 0;
+}
+
+static int timers_grow(struct timers *timers) {
+    return timers_resize(timers, timers->capacity ? timers->capacity * 2 : CAPACITY);
+}
+
+void timers_trim(struct timers *timers) {
+    unsigned capacity = timers->capacity;
+    while (capacity > CAPACITY && capacity / 4 >= timers->count) capacity /= 2;
+    if (capacity < timers->capacity) timers_resize(timers, capacity); /* if it fails the old room serves on */
 }
 
 int timers_set(struct timers *timers, struct timer *timer, double at) {

@@ -37,6 +37,8 @@ static inline double timer_at(const struct timers *timers, const struct timer *t
 int timers_set(struct timers *timers, struct timer *timer, double at);
 void timers_clear(struct timers *timers, struct timer *timer); /* nothing when it is not set */
 
+void timers_trim(struct timers *timers); /* gives back room that is not needed now */
+
 /* Fires every timer that was due at `now`; a timer that fires may set and clear any timer. */
 void timers_fire(struct timers *timers, double now);
 

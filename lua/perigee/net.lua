@@ -68,7 +68,9 @@ end
 local function probe_all(addresses, options, claimed)
   for _, at in ipairs(addresses) do
     local name <const> = tostring(at)
-    if at.port ~= 0 and claimed[name] then return nil, "listen on " .. name .. ": another script serves it", "exists" end
+    if at.port ~= 0 and claimed[name] then
+      return nil, "listen on " .. name .. ": another script serves it", "exists"
+    end
     claimed[name] = true
     local free <const>, message <const>, code <const> = listener.probe(at, options)
     if not free then return nil, message, code end

@@ -140,6 +140,7 @@ describe("the log", function()
   it("goes to stderr in one call a line", function()
     package.loaded["perigee.log"] = nil
     local real <const>, calls <const> = io.stderr, {}
+    -- luacheck: globals io.stderr
     io.stderr = { write = function(_, ...) calls[#calls + 1] = table.pack(...) end }
     local ok <const>, message <const> = pcall(require("perigee.log").error, "x", { traceback = "a\nb" })
     io.stderr = real

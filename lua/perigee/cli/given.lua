@@ -25,7 +25,9 @@ function M.parse(settings, scripts)
   for _, setting in ipairs(settings) do
     local service <const>, name <const>, value <const> = setting:match "^([^.=]+)%.([^=]+)=(.*)$"
     if not service then return nil, ("--set '%s': it is not of the form SERVICE.NAME=VALUE"):format(setting) end
-    if not known[service] then return nil, ("--set '%s': no script here is the service '%s'"):format(setting, service) end
+    if not known[service] then
+      return nil, ("--set '%s': no script here is the service '%s'"):format(setting, service)
+    end
     options[service] = options[service] or {}
     options[service][name] = value
   end

@@ -2,10 +2,10 @@
 
 -- How many insertions, deletions, replacements and swaps of neighbours make `a` of `b`?
 local function distance(a, b)
-  local before, previous, row = {}, {}, {}
+  local before, previous = {}, {}
   for j = 0, #b do previous[j] = j end
   for i = 1, #a do
-    row = { [0] = i }
+    local row <const> = { [0] = i }
     for j = 1, #b do
       local same <const> = a:byte(i) == b:byte(j)
       row[j] = math.min(previous[j] + 1, row[j - 1] + 1, previous[j - 1] + (same and 0 or 1))

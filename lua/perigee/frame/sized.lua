@@ -19,7 +19,7 @@ end
 
 -- `expected` outlives a timeout between the length and the end of the payload.
 local function take(self)
-  local size, message, code = self.expected, nil, nil
+  local size, message, code = self.expected
   if not size then
     size, message, code = self:read_length()
     if not size then return nil, message, code end

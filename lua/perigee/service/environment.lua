@@ -4,9 +4,9 @@
 local libraries <const> = { "coroutine", "debug", "io", "math", "os", "string", "table", "utf8" }
 
 local functions <const> = {
-  "_VERSION", "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next", "pairs",
-  "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring", "type",
-  "warn", "xpcall",
+  "_VERSION", "assert", "collectgarbage", "dofile", "error", "getmetatable", "ipairs", "load", "loadfile", "next",
+  "pairs", "pcall", "print", "rawequal", "rawget", "rawlen", "rawset", "select", "setmetatable", "tonumber", "tostring",
+  "type", "warn", "xpcall",
 }
 
 local function copy(library)

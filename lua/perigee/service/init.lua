@@ -25,8 +25,8 @@ function M.options(defaults)
   return result
 end
 
---- Registers a function that is called when the service is to stop, before its connections are drained. It may wait, but
---- not longer than the drain deadline.
+--- Registers a function that is called when the service is to stop, before its connections are drained. It may wait,
+--- but not longer than the drain deadline.
 ---@param f fun()
 function M.on_stop(f)
   if type(f) ~= "function" then error("bad argument 'f' (a function expected)", 2) end

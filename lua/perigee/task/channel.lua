@@ -17,7 +17,7 @@ local function withdraw(entry)
 end
 
 local function wait_until_taken(self, entry)
-  local guard <close> = setmetatable({}, { __close = function() if not entry.taken then withdraw(entry) end end })
+  local _ <close> = setmetatable({}, { __close = function() if not entry.taken then withdraw(entry) end end })
   while not entry.taken do
     if self.closed then return nil, "send: the channel is closed", "closed" end
     entry.sender:wait()

@@ -1,5 +1,5 @@
---- Tasks: straight-line code that waits without blocking the others. Every task lives in a scope; when the scope's owner
---- ends, what it spawned is cancelled. See lua/types/core/task.lua for the functions that come from C.
+--- Tasks: straight-line code that waits without blocking the others. Every task lives in a scope; when the scope's
+--- owner ends, what it spawned is cancelled. See lua/types/core/task.lua for the functions that come from C.
 
 local core <const> = require "core.task"
 
