@@ -8,7 +8,8 @@ local M <const> = {}
 --- Whether this is the build with 7-byte blocks: sizes that would take minutes there are cut by the specs.
 M.is_tiny = system.versions().tiny
 
---- Waits until `condition` returns something true, and returns all that it returns; raises after `seconds` (default 20).
+--- Waits until `condition` returns something true, and returns all that it returns; raises after `seconds`
+--- (default 20).
 ---@param condition fun(): any
 ---@param seconds number?
 function M.eventually(condition, seconds)
@@ -95,7 +96,8 @@ end
 ---@return integer status
 function M.run(command)
   local base <const> = os.tmpname()
-  os.execute(("{ (%s) > %s.out 2>&1; echo $? > %s.new; mv %s.new %s.status; } &"):format(command, base, base, base, base))
+  local script <const> = "{ (%s) > %s.out 2>&1; echo $? > %s.new; mv %s.new %s.status; } &"
+  os.execute(script:format(command, base, base, base, base))
   local status <const> = M.eventually(function() return read_file(base .. ".status") end, 120)
   local output <const> = read_file(base .. ".out")
   os.execute(("rm -f %s %s.*"):format(base, base))
@@ -141,8 +143,9 @@ end
 ---@return spec.Process
 function M.start(command)
   local log <const> = os.tmpname()
-  os.execute(("(%s > %s 2>&1 & echo $! > %s.pid; wait $!; echo $? > %s.new; mv %s.new %s.status) 2> /dev/null &"):format(command, log,
-    log, log, log, log))
+  local script <const> = "(%s > %s 2>&1 & echo $! > %s.pid; wait $!; " ..
+    "echo $? > %s.new; mv %s.new %s.status) 2> /dev/null &"
+  os.execute(script:format(command, log, log, log, log, log))
   local pid <const> = M.eventually(function() return (read_file(log .. ".pid") or ""):match "(%d+)\n" end)
   return setmetatable({ pid = math.tointeger(tonumber(pid)), log = log }, Process)
 end
