@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-static const char CLASS[] = "perigee.buffer";
+static const char CLASS[] = "perigee.buffer", BLOCK_CLASS[] = "perigee.block";
 
 struct buffer_object *buffer_test(lua_State *L, int index) {
     return luaL_testudata(L, index, CLASS);
@@ -32,19 +32,44 @@ static const struct element *check_element(lua_State *L, int argument) {
     return element;
 }
 
+/* Memory in Lua's hands: what a buffer and its views refer to. It alone has a finalizer, so that a view, which may be made
+ * for every message, costs the collector next to nothing. */
+static struct block *push_block(lua_State *L, size_t size) {
+    struct block **holder = support_new(L, BLOCK_CLASS, sizeof(struct block *), 0);
+    *holder = block_new(size);
+    return *holder;
+}
+
+static int block_gc(lua_State *L) {
+    struct block **holder = luaL_checkudata(L, 1, BLOCK_CLASS);
+    if (*holder) block_drop(*holder);
+    *holder = NULL;
+    return 0;
+}
+
+/* A buffer of the block object on top of the stack, which it replaces. */
+static struct buffer_object *push_buffer(lua_State *L, struct block *block) {
+    struct buffer_object *buffer = support_new(L, CLASS, sizeof *buffer, 1);
+    buffer->block = block;
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, 1);
+    return buffer;
+}
+
 static int buffer_push_new(lua_State *L, size_t count, const struct element *element) {
-    struct buffer_object *buffer = support_new(L, CLASS, sizeof *buffer, 0);
-    if (count > PTRDIFF_MAX / element->size || !(buffer->block = block_new(count * element->size)))
-        return luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
+    struct block *block = count > PTRDIFF_MAX / element->size ? NULL : push_block(L, count * element->size);
+    if (!block) return luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
+    struct buffer_object *buffer = push_buffer(L, block);
     buffer->count = count;
     buffer->element = element;
     return 1;
 }
 
+/* A view of the buffer at argument 1. */
 static int buffer_push_view(lua_State *L, const struct buffer_object *of, size_t offset, size_t count,
                             const struct element *element) {
-    struct buffer_object *view = support_new(L, CLASS, sizeof *view, 0);
-    view->block = block_hold(of->block);
+    lua_getiuservalue(L, 1, 1);
+    struct buffer_object *view = push_buffer(L, of->block);
     view->offset = of->offset + offset;
     view->count = count;
     view->element = element;
@@ -189,13 +214,6 @@ static int buffer_tostring(lua_State *L) {
     return 1;
 }
 
-static int buffer_gc(lua_State *L) {
-    struct buffer_object *buffer = buffer_check(L, 1);
-    if (buffer->block) block_drop(buffer->block);
-    buffer->block = NULL;
-    return 0;
-}
-
 int luaopen_core_buffer(lua_State *L) {
     static const luaL_Reg functions[] = {
         {"new", buffer_new_bytes}, {"array", buffer_array}, {"from", buffer_from}, {NULL, NULL}};
@@ -206,8 +224,9 @@ int luaopen_core_buffer(lua_State *L) {
                                            {"__len", buffer_length_of},
                                            {"__eq", buffer_equal},
                                            {"__tostring", buffer_tostring},
-                                           {"__gc", buffer_gc},
                                            {NULL, NULL}};
+    static const luaL_Reg block_metamethods[] = {{"__gc", block_gc}, {NULL, NULL}};
+    support_class(L, BLOCK_CLASS, NULL, block_metamethods);
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
     return 1;

@@ -50,10 +50,11 @@ struct task {
     void *ended_context;
     struct task_handle *handle; /* Lua's handle, NULL: none */
     int anchor;                 /* of the coroutine, in the registry */
-    unsigned char state, outcome;
-    unsigned char cancelled;   /* asked to end: every further wait raises */
-    unsigned char timed_out;   /* the last wait ended by its own time limit */
-    unsigned char shares_home; /* what it spawns belongs to its home scope: a script's main chunk */
+    unsigned state : 3;         /* enum task_state */
+    unsigned outcome : 2;       /* enum task_outcome */
+    unsigned cancelled : 1;     /* asked to end: every further wait raises */
+    unsigned timed_out : 1;     /* the last wait ended by its own time limit */
+    unsigned shares_home : 1;   /* what it spawns belongs to its home scope: a script's main chunk */
 };
 
 struct task *task_of(lua_State *L); /* the record of the coroutine, or the root */

@@ -60,7 +60,7 @@ static int timers_resize(struct timers *timers, unsigned capacity) {
 }
 
 static int timers_grow(struct timers *timers) {
-    return timers_resize(timers, timers->capacity ? timers->capacity * 2 : CAPACITY);
+    return timers_resize(timers, timers->capacity ? timers->capacity / 4 * 5 : CAPACITY);
 }
 
 void timers_trim(struct timers *timers) {
