@@ -1,0 +1,36 @@
+---@meta core.listener
+--- Listeners: what net.serve is made of for tcp:// and unix: addresses.
+
+local M <const> = {}
+
+---@class perigee.Listener
+---@field address perigee.Address
+---@field active integer connections whose handlers have not ended
+---@field is_open boolean
+local Listener <const> = {}
+
+--- Stops accepting; connections go on. Closing twice does nothing.
+function Listener:close() end
+
+--- Listens, and runs the handler in a task for each connection.
+---@param address perigee.Address
+---@param handler fun(conn: perigee.Connection)
+---@param options table? see net.serve
+---@return perigee.Listener?
+---@return string? message
+---@return string? code
+function M.listen(address, handler, options) end
+
+--- Could the address be listened on (or bound, for udp) now?
+---@param address perigee.Address
+---@param options table?
+---@return true?
+---@return string? message
+---@return string? code
+function M.probe(address, options) end
+
+--- Is told of clients that were turned away for lack of descriptors, at most once a second.
+---@param f fun(address: perigee.Address, count: integer, reason: string)
+function M.on_refused(f) end
+
+return M, { ["perigee.listener"] = Listener }

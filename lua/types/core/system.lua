@@ -1,0 +1,37 @@
+---@meta core.system
+--- This process: clock, signals, limits. For the library, not for scripts.
+
+local M <const> = {}
+
+---@class perigee.SignalWatch
+local SignalWatch <const> = {}
+
+--- The signal has its default action again.
+function SignalWatch:stop() end
+
+--- Runs the handler in a task each time the signal comes.
+---@param name "HUP"|"INT"|"TERM"|"QUIT"|"USR1"|"USR2"|"WINCH"
+---@param handler fun()
+---@return perigee.SignalWatch
+function M.on_signal(name, handler) end
+
+---@return number seconds since 1970
+function M.time() end
+
+---@return integer
+function M.pid() end
+
+--- Ends the process at once.
+---@param code integer?
+function M.exit(code) end
+
+--- Raises the limit of open descriptors as far as the system allows.
+---@param wanted integer?
+---@return integer limit in force
+function M.raise_descriptor_limit(wanted) end
+
+--- What this binary is made with.
+---@return table<string, string|boolean>
+function M.versions() end
+
+return M, { ["perigee.signal"] = SignalWatch }
