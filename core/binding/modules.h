@@ -26,6 +26,9 @@ void waitlist_open(lua_State *L);
 void lookup_open(lua_State *L);
 void connect_open(lua_State *L); /* makes the class that connecting needs */
 
+/* Replaces coroutine.resume and coroutine.wrap in the global table. */
+void coroutine_open(lua_State *L);
+
 /* Spawns the function at index `function`, with all that is above it as arguments, which are popped. */
 struct task *scope_spawn(lua_State *L, struct scope *scope, int function);
 

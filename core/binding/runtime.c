@@ -1,4 +1,5 @@
 #include "binding/runtime.h"
+#include "binding/modules.h"
 #include "io/drain.h"
 #include "io/resolver.h"
 
@@ -39,6 +40,7 @@ static void runtime_init_lua(struct runtime *runtime) {
     runtime->threads = luaL_ref(L, LUA_REGISTRYINDEX);
     runtime->on_failure = LUA_NOREF;
     luaL_openlibs(L);
+    coroutine_open(L);
 }
 
 struct runtime *runtime_new(void) {

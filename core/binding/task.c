@@ -44,9 +44,9 @@ struct task *task_of(lua_State *L) {
     return *(struct task **)lua_getextraspace(L);
 }
 
-int task_is_task(lua_State *L) {
+int task_may_wait(lua_State *L) {
     struct task *task = task_of(L);
-    return task != &task_runtime(task)->root && task->L == L;
+    return task != &task_runtime(task)->root && lua_isyieldable(L);
 }
 
 static void task_on_wake(struct waiter *waiter);
@@ -259,9 +259,9 @@ void task_check_interrupted(lua_State *L, struct task *task) {
 
 struct task *task_begin_wait(lua_State *L, const char *what) {
     struct task *task = task_of(L);
-    if (!task_is_task(L))
+    if (!task_may_wait(L))
         luaL_error(L, "%s has to wait, and only a task can: this is %s", what,
-                   L == task_runtime(task)->L ? "the main thread" : "a coroutine of the script's own");
+                   L == task_runtime(task)->L ? "the main thread" : "the callback of a function that cannot");
     if (task->state != TASK_RUNNING) luaL_error(L, "%s has to wait, and a task that is ending cannot", what);
     task_check_interrupted(L, task);
     return task;

@@ -1,5 +1,6 @@
 /* A task: a coroutine and its record. The record is found from any lua_State in O(1) through lua_getextraspace; in
- * the main thread, and in coroutines that a script makes by itself, that is the runtime's root record.
+ * the main thread, and in coroutines that a script has made by itself and that do not run, that is the runtime's root
+ * record.
  * A wait is made of three steps: task_begin_wait (which raises when the task is cancelled or past its deadline),
  * registering somewhere, and task_wait, which yields; the continuation starts with task_woken.
  * Owner: the scheduler, until the task has ended and no Lua handle is left.
@@ -58,7 +59,7 @@ struct task {
 };
 
 struct task *task_of(lua_State *L); /* the record of the coroutine, or the root */
-int task_is_task(lua_State *L);
+int task_may_wait(lua_State *L); /* in the running task, or in a coroutine that it has resumed */
 
 /* A new task in `scope`, from the pool when it can; the function and its arguments are then pushed on its L.
  * Raises when out of memory. It starts with task_schedule, or with task_start from an event. */
