@@ -34,7 +34,7 @@ static void attempt_on_done(void *context, int fd, const struct endpoint *peer, 
     attempt->fd = fd;
     attempt->error = error;
     if (fd >= 0) attempt->peer = *peer;
-    waiter_wake(&attempt->waiter);
+    waiter_wake(&attempt->waiter, WAKE_NOW);
 }
 
 static int attempt_interrupt(struct task *task, void *subject) {

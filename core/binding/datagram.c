@@ -115,7 +115,8 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
     return object->io.open;
 }
 
-static void datagram_on_input(struct waiter *waiter) {
+static void datagram_on_input(struct waiter *waiter, enum wake when) {
+    (void)when;
     struct datagram_object *object =
         (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
     object->active++; /* keeps the object while its handlers run */
@@ -146,24 +147,21 @@ static int datagram_interrupt(struct task *task, void *subject) {
     return 1;
 }
 
-static int push_received(lua_State *L, const char *bytes, size_t length, const struct endpoint *peer) {
-    lua_pushlstring(L, bytes, length);
-    address_push(L, SCHEME_UDP, peer);
-    return 2;
-}
-
 static int receive_step(lua_State *L, int resumed, lua_KContext context) {
     struct datagram_object *object = check_datagram(L);
     struct endpoint peer;
-    size_t received = 0;
+    const char *bytes;
+    size_t length;
     (void)context;
     if (resumed == LUA_YIELD && task_woken(L)) return datagram_fail(L, "receive on", ETIMEDOUT);
     if (!object->io.open) return datagram_fail(L, "receive on", EBADF);
-    char *scratch = lua_newuserdatauv(L, DATAGRAM_MAX, 0);
-    enum io_status status = datagram_receive(&object->io, scratch, DATAGRAM_MAX, &received, &peer);
-    if (status == IO_DONE) return push_received(L, scratch, received, &peer);
+    enum io_status status = datagram_receive(&object->io, &bytes, &length, &peer);
     if (status == IO_BROKEN) return datagram_fail(L, "receive on", errno);
-    lua_pop(L, 1);
+    if (status == IO_DONE) {
+        lua_pushlstring(L, bytes, length);
+        address_push(L, SCHEME_UDP, &peer);
+        return 2;
+    }
     struct task *task = task_begin_wait(L, "receive");
     if (object->io.reader) return luaL_error(L, "another task is receiving on this socket");
     datagram_await_input(&object->io, &task->waiter);

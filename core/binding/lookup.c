@@ -39,7 +39,7 @@ static void lookup_on_done(void *context, const struct endpoint *endpoints, size
     if (object->endpoints) memcpy(object->endpoints, endpoints, count * sizeof *endpoints);
     object->count = object->endpoints ? count : 0;
     strncat(object->reason, reason ? reason : count ? "not enough memory" : "no address", sizeof object->reason - 1);
-    waiter_wake(&object->waiter);
+    waiter_wake(&object->waiter, WAKE_NOW);
 }
 
 static int lookup_interrupt(struct task *task, void *subject) {

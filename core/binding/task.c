@@ -49,7 +49,7 @@ int task_may_wait(lua_State *L) {
     return task != &task_runtime(task)->root && lua_isyieldable(L);
 }
 
-static void task_on_wake(struct waiter *waiter);
+static void task_on_wake(struct waiter *waiter, enum wake when);
 static void task_on_timer(struct timer *timer);
 
 static struct task *task_from_pool(struct runtime *runtime) {
@@ -210,12 +210,13 @@ static struct task *task_of_waiter(struct waiter *waiter) {
     return (struct task *)((char *)waiter - offsetof(struct task, waiter));
 }
 
-/* An event comes straight from the loop, or from inside another task's call: then this one has to take its turn. */
-static void task_on_wake(struct waiter *waiter) {
+/* An event that comes straight from the loop resumes the task at once; one from inside another task's call, or one of
+ * several, has it take its turn. */
+static void task_on_wake(struct waiter *waiter, enum wake when) {
     struct task *task = task_of_waiter(waiter);
     task->interrupt = NULL;
     if (task_runtime(task)->closing) return;
-    if (task_runtime(task)->current == &task_runtime(task)->root) task_run(task);
+    if (when == WAKE_NOW && task_runtime(task)->current == &task_runtime(task)->root) task_run(task);
     else task_schedule(task);
 }
 

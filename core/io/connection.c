@@ -46,10 +46,8 @@ static void connection_break(struct connection *connection, int error) {
 }
 
 static void connection_wake_both(struct connection *connection) {
-    struct waiter *reader = connection->reader, *writer = connection->writer;
-    connection->reader = connection->writer = NULL;
-    if (reader) reader->wake(reader);
-    if (writer) writer->wake(writer);
+    waiter_wake(&connection->reader, WAKE_LATER);
+    waiter_wake(&connection->writer, WAKE_LATER);
 }
 
 static void connection_sent(struct connection *connection) {
@@ -75,26 +73,22 @@ enum io_status connection_flush(struct connection *connection) {
 /* Flushes, and wakes the writer whose bytes have gone. Not to be touched after. */
 static void connection_flush_and_wake(struct connection *connection) {
     if (connection_flush(connection) == IO_BROKEN) connection_wake_both(connection);
-    else if (connection->output.length <= connection->writer_level) waiter_wake(&connection->writer);
+    else if (connection->output.length <= connection->writer_level) waiter_wake(&connection->writer, WAKE_NOW);
 }
 
 static void connection_on_dirty(struct dirty *dirty) {
     connection_flush_and_wake(connection_of_dirty(dirty));
 }
 
-/* Input comes first for the watcher but last here: the woken reader may end the connection. */
+/* Output first: the woken reader may end the connection. */
 static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
     (void)ev;
     struct connection *connection = (struct connection *)io; /* its first member */
-    struct waiter *reader = NULL;
-    if (events & EV_READ) {
-        connection->readable = 1;
-        reader = connection->reader;
-        connection->reader = NULL;
-        if (!reader) connection_watch(connection, connection_watched(connection) & ~EV_READ);
-    }
-    if (events & EV_WRITE && connection_watched(connection) & EV_WRITE) connection_mark(connection);
-    if (reader) reader->wake(reader);
+    if (events & EV_WRITE) connection_mark(connection);
+    if (!(events & EV_READ)) return;
+    connection->readable = 1;
+    if (connection->reader) waiter_wake(&connection->reader, WAKE_NOW);
+    else connection_watch(connection, connection_watched(connection) & ~EV_READ);
 }
 
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {

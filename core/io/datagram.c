@@ -69,7 +69,7 @@ static void datagram_on_dirty(struct dirty *dirty) {
     struct datagram *datagram = (struct datagram *)((char *)dirty - offsetof(struct datagram, dirty));
     int events = datagram_watched(datagram) & ~EV_WRITE;
     datagram_watch(datagram, datagram_flush(datagram) == IO_WAIT ? events | EV_WRITE : events);
-    if (datagram->queued < DATAGRAM_QUEUE_MAX / 2) waiter_wake(&datagram->writer);
+    if (datagram->queued < DATAGRAM_QUEUE_MAX / 2) waiter_wake(&datagram->writer, WAKE_NOW);
 }
 
 static void datagram_on_event(struct ev_loop *ev, ev_io *io, int events) {
@@ -79,7 +79,7 @@ static void datagram_on_event(struct ev_loop *ev, ev_io *io, int events) {
     if (!(events & EV_READ)) return;
     datagram->readable = 1;
     if (!datagram->reader) datagram_watch(datagram, datagram_watched(datagram) & ~EV_READ);
-    waiter_wake(&datagram->reader);
+    waiter_wake(&datagram->reader, WAKE_NOW);
 }
 
 void datagram_init(struct datagram *datagram, struct loop *loop, int fd) {
@@ -99,32 +99,14 @@ void datagram_close(struct datagram *datagram) {
     close(datagram->io.fd);
     datagram->open = 0;
     datagram->loop->counts.datagrams--;
-    struct waiter *reader = datagram->reader, *writer = datagram->writer;
-    datagram->reader = datagram->writer = NULL;
-    if (reader) reader->wake(reader);
-    if (writer) writer->wake(writer);
+    waiter_wake(&datagram->reader, WAKE_LATER);
+    waiter_wake(&datagram->writer, WAKE_LATER);
 }
 
 static enum io_status datagram_received(struct datagram *datagram, ssize_t count) {
     if (count >= 0) return IO_DONE;
     datagram->readable = errno != EAGAIN && errno != EWOULDBLOCK;
     return datagram->readable ? IO_BROKEN : IO_WAIT;
-}
-
-enum io_status datagram_receive(struct datagram *datagram, void *bytes, size_t room, size_t *received,
-                                struct endpoint *peer) {
-    if (!datagram->readable) return IO_WAIT;
-    struct iovec vector = {bytes, room};
-    struct msghdr header = {.msg_name = &peer->as.any, .msg_iov = &vector, .msg_iovlen = 1};
-    ssize_t count;
-    do {
-        header.msg_namelen = sizeof peer->as;
-        count = recvmsg(datagram->io.fd, &header, MSG_DONTWAIT);
-    } while (count < 0 && errno == EINTR);
-    if (count >= 0 && header.msg_flags & MSG_TRUNC) return errno = EMSGSIZE, IO_BROKEN;
-    peer->length = header.msg_namelen;
-    *received = count > 0 ? (size_t)count : 0;
-    return datagram_received(datagram, count);
 }
 
 struct incoming {
@@ -153,10 +135,29 @@ static void incoming_deliver(struct incoming *incoming, int count, datagram_each
     }
 }
 
+/* 2 MiB, of which only the pages that are touched cost memory; NULL when out of memory. */
+static struct incoming *loop_incoming(struct loop *loop) {
+    if (!loop->incoming) loop->incoming = malloc(sizeof *loop->incoming);
+    return loop->incoming;
+}
+
+enum io_status datagram_receive(struct datagram *datagram, const char **bytes, size_t *length, struct endpoint *peer) {
+    if (!datagram->readable) return IO_WAIT;
+    struct incoming *incoming = loop_incoming(datagram->loop);
+    if (!incoming) return errno = ENOMEM, IO_BROKEN;
+    ssize_t count;
+    do {
+        peer->length = sizeof peer->as;
+        count = recvfrom(datagram->io.fd, incoming->bytes[0], DATAGRAM_MAX, MSG_DONTWAIT, &peer->as.any, &peer->length);
+    } while (count < 0 && errno == EINTR);
+    *bytes = incoming->bytes[0];
+    *length = count > 0 ? (size_t)count : 0;
+    return datagram_received(datagram, count);
+}
+
 enum io_status datagram_receive_batch(struct datagram *datagram, datagram_each *each, void *context) {
     if (!datagram->readable) return IO_WAIT;
-    struct incoming *incoming = datagram->loop->incoming;
-    if (!incoming) incoming = malloc(sizeof *incoming); /* 2 MiB of which only the touched pages cost memory */
+    struct incoming *incoming = loop_incoming(datagram->loop);
     if (!incoming) return errno = ENOMEM, IO_BROKEN;
     datagram->loop->incoming = NULL; /* `each` may come back here for another socket */
     incoming_prepare(incoming);

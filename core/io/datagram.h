@@ -31,9 +31,8 @@ struct datagram {
 void datagram_init(struct datagram *datagram, struct loop *loop, int fd); /* takes fd */
 void datagram_close(struct datagram *datagram); /* what is queued is tried once more; wakes both waiters */
 
-/* One datagram into `bytes` (at most `room`; a longer one is IO_BROKEN with EMSGSIZE). DONE, WAIT or BROKEN. */
-enum io_status datagram_receive(struct datagram *datagram, void *bytes, size_t room, size_t *received,
-                                struct endpoint *peer);
+/* One datagram, borrowed until the next is received on any socket of the loop. DONE, WAIT or BROKEN. */
+enum io_status datagram_receive(struct datagram *datagram, const char **bytes, size_t *length, struct endpoint *peer);
 
 /* Calls `each` for up to DATAGRAM_BATCH datagrams that have come, in order; the bytes are borrowed for the call.
  * `each` returns 0 to stop, e.g. when it has closed the socket; the rest of the batch is dropped then. */

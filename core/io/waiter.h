@@ -4,15 +4,20 @@
 #ifndef PERIGEE_IO_WAITER_H
 #define PERIGEE_IO_WAITER_H
 
-struct waiter {
-    void (*wake)(struct waiter *waiter);
+enum wake {
+    WAKE_NOW,  /* may go on inside of the call, and destroy what it waited for */
+    WAKE_LATER /* goes on before the loop sleeps, not inside of the call: for those that wake several */
 };
 
-/* Takes the waiter out of *slot and wakes it. The slot's owner may be gone when this returns. */
-static inline void waiter_wake(struct waiter **slot) {
+struct waiter {
+    void (*wake)(struct waiter *waiter, enum wake when);
+};
+
+/* Takes the waiter out of *slot and wakes it. After WAKE_NOW the slot's owner may be gone. */
+static inline void waiter_wake(struct waiter **slot, enum wake when) {
     struct waiter *waiter = *slot;
     *slot = 0;
-    if (waiter) waiter->wake(waiter);
+    if (waiter) waiter->wake(waiter, when);
 }
 
 #endif

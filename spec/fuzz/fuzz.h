@@ -26,6 +26,7 @@ static inline void check(int holds) {
     if (!holds) abort(); /* libFuzzer shows where, and keeps the input */
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv); /* once, where a target has it */
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #endif

@@ -74,11 +74,16 @@ static void check_queue(const struct model *model) {
     check(model->queue.length == queued && first <= queued && !first == !queued);
 }
 
+int LLVMFuzzerInitialize(int *argc, char ***argv) {
+    (void)argc, (void)argv;
+    for (size_t i = 0; i < STREAM_SIZE; i++) stream[i] = (unsigned char)(i % 251);
+    return 0;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     static void (*const actions[])(struct model *, struct input *) = {copy, borrow, take_file, consume};
     struct input input = {data, size < INPUT_MAX ? size : INPUT_MAX};
     struct model model = {.start = 0, .end = 0};
-    for (size_t i = 0; i < STREAM_SIZE && !stream[1]; i++) stream[i] = (unsigned char)(i % 251);
     queue_init(&model.queue);
     pool_init(&model.pool, queue_block_size(), 3);
     while (input.size) {
