@@ -5,6 +5,7 @@
 #include "binding/modules.h"
 #include "binding/support.h"
 
+#include <limits.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -32,11 +33,19 @@ static const struct element *check_element(lua_State *L, int argument) {
     return element;
 }
 
+/* The collector sees a few bytes of userdata where there may be megabytes: it is told, or garbage would pile up. A step of 0
+ * KiB would be a whole basic step, lua_gc(LUA_GCSTEP). */
+static void tell_collector(lua_State *L, size_t bytes) {
+    size_t kibibytes = bytes / 1024;
+    if (kibibytes) lua_gc(L, LUA_GCSTEP, kibibytes < INT_MAX ? (int)kibibytes : INT_MAX);
+}
+
 /* Memory in Lua's hands: what a buffer and its views refer to. It alone has a finalizer, so that a view, which may be made
  * for every message, costs the collector next to nothing. */
 static struct block *push_block(lua_State *L, size_t size) {
     struct block **holder = support_new(L, BLOCK_CLASS, sizeof(struct block *), 0);
     *holder = block_new(size);
+    if (*holder) tell_collector(L, size);
     return *holder;
 }
 
@@ -78,6 +87,7 @@ static int buffer_push_view(lua_State *L, const struct buffer_object *of, size_t
 
 /* buffer.new(bytes): zeroed bytes */
 static int buffer_new_bytes(lua_State *L) {
+    luaL_checkinteger(L, 1);
     return buffer_push_new(L, support_check_size(L, 1, 0, 0), element_find("u8"));
 }
 
@@ -157,29 +167,33 @@ static const void *check_source(lua_State *L, int argument, size_t *length) {
 /* buffer:copy(source, position): the bytes of a string or a buffer, to the element at position (default 1) */
 static int buffer_copy_from(lua_State *L) {
     struct buffer_object *buffer = buffer_check(L, 1);
-    size_t length, at = (support_check_size(L, 3, 1, 1) - 1) * buffer->element->size;
+    size_t length, before = support_check_size(L, 3, 1, 1) - 1, size = buffer->element->size;
     const void *source = check_source(L, 2, &length);
-    size_t room = buffer_object_bytes(buffer);
-    luaL_argcheck(L, at <= room && length <= room - at, 2, "the bytes do not fit into the buffer");
-    memmove(buffer_object_data(buffer) + at, source, length);
+    int fits = before <= buffer->count && length <= (buffer->count - before) * size;
+    luaL_argcheck(L, fits, 2, "the bytes do not fit into the buffer");
+    memmove(buffer_object_data(buffer) + before * size, source, length);
     lua_settop(L, 1);
     return 1;
 }
 
-static unsigned char *buffer_at(lua_State *L, const struct buffer_object *buffer, lua_Integer index) {
+static unsigned char *buffer_at(const struct buffer_object *buffer, lua_Integer index) {
     if (index < 1 || (lua_Unsigned)index > buffer->count) return NULL;
-    (void)L;
     return buffer_object_data(buffer) + ((size_t)index - 1) * buffer->element->size;
+}
+
+/* As of a table: 2.0 means 2, and nil is at 2.5. */
+static int buffer_push_element(lua_State *L, const struct buffer_object *buffer) {
+    int exact;
+    lua_Integer index = lua_tointegerx(L, 2, &exact);
+    const unsigned char *at = exact ? buffer_at(buffer, index) : NULL;
+    if (!at) return 0;
+    buffer->element->push(L, at);
+    return 1;
 }
 
 static int buffer_index(lua_State *L) {
     struct buffer_object *buffer = buffer_check(L, 1);
-    if (lua_isinteger(L, 2)) {
-        unsigned char *at = buffer_at(L, buffer, lua_tointeger(L, 2));
-        if (!at) return 0;
-        buffer->element->push(L, at);
-        return 1;
-    }
+    if (lua_type(L, 2) == LUA_TNUMBER) return buffer_push_element(L, buffer);
     const char *name = luaL_checkstring(L, 2);
     if (support_index_method(L)) return 1;
     if (strcmp(name, "type") == 0) lua_pushstring(L, buffer->element->name);
@@ -190,7 +204,7 @@ static int buffer_index(lua_State *L) {
 
 static int buffer_newindex(lua_State *L) {
     struct buffer_object *buffer = buffer_check(L, 1);
-    unsigned char *at = buffer_at(L, buffer, luaL_checkinteger(L, 2));
+    unsigned char *at = buffer_at(buffer, luaL_checkinteger(L, 2));
     luaL_argcheck(L, at, 2, "the index is outside of the buffer");
     buffer->element->store(L, 3, at);
     return 0;

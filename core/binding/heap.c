@@ -116,11 +116,17 @@ static void *heap_move(struct heap *heap, void *piece, size_t old_size, size_t s
     return moved;
 }
 
-void *heap_allocate(void *context, void *piece, size_t old_size, size_t size) {
-    struct heap *heap = context;
+static void *heap_resize(struct heap *heap, void *piece, size_t old_size, size_t size) {
     if (size == 0) return heap_give(heap, piece, old_size), NULL;
     if (!piece) return size <= HEAP_SMALL ? heap_take_small(heap, size) : malloc(size);
     if (old_size > HEAP_SMALL && size > HEAP_SMALL) return realloc(piece, size);
     if (old_size <= HEAP_SMALL && size <= HEAP_SMALL && heap_class(old_size) == heap_class(size)) return piece;
     return heap_move(heap, piece, old_size, size);
+}
+
+void *heap_allocate(void *context, void *piece, size_t old_size, size_t size) {
+    struct heap *heap = context;
+    void *moved = heap_resize(heap, piece, old_size, size);
+    if (moved || size == 0) heap->live += size - (piece ? old_size : 0); /* for a new piece old_size is its kind */
+    return moved;
 }

@@ -15,6 +15,7 @@ struct heap {
     struct slab *open[HEAP_CLASSES]; /* slabs with free pieces, by size */
     struct slab *spare;              /* empty slabs kept for the next need of any size */
     unsigned spares;
+    size_t live; /* bytes that Lua holds */
 };
 
 void heap_init(struct heap *heap);

@@ -191,8 +191,7 @@ void task_start(struct task *task) {
 }
 
 /* The tasks that are ready now have their turn; those that become ready meanwhile have it in the next pass. */
-void task_turn(void *context) {
-    struct runtime *runtime = context;
+void task_turn(struct runtime *runtime) {
     struct task_list now;
     if (!runtime->ready.first) return;
     now.first = runtime->ready.first;

@@ -67,8 +67,8 @@ struct task *task_new(lua_State *L, struct scope *scope);
 void task_schedule(struct task *task);
 void task_start(struct task *task);
 
-/* The scheduler's turn: runs the tasks that are ready. `context` is the runtime. */
-void task_turn(void *context);
+/* The scheduler's turn: runs the tasks that are ready. */
+void task_turn(struct runtime *runtime);
 void task_trim_pool(struct runtime *runtime); /* frees the ended coroutines that are kept */
 void task_children_ended(struct task *task);  /* its scope is empty: a task that was ending ends */
 
