@@ -1,8 +1,10 @@
-# Perigee. `make help` lists the targets. TINY=1 builds with 7-byte blocks, SANITIZE=1 with ASan and UBSan.
+# Perigee. `make help` lists the targets. TINY=1 builds with 7-byte blocks, SANITIZE=1 with ASan and UBSan, V=1 shows the
+# commands.
 CC       ?= gcc
 TINY     ?= 0
 SANITIZE ?= 0
 PREFIX   ?= /usr/local
+Q        := $(if $(V),,@)
 
 VARIANT  := $(if $(filter 1,$(TINY)),-tiny)$(if $(filter 1,$(SANITIZE)),-asan)
 BUILD    := build$(VARIANT)
@@ -39,7 +41,10 @@ all: deps  ## build build/perigee
 
 $(BUILD)/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c $< -o $@
+
+$(BUILD)/library.o: $(BUILD)/library.c
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -c $< -o $@
 
 $(BUILD)/library.c: $(LIBRARY) Makefile
 	@mkdir -p $(@D)
@@ -51,7 +56,8 @@ $(BUILD)/library.c: $(LIBRARY) Makefile
 	   echo '    {0, 0, 0}};'; } > $@
 
 $(PERIGEE): $(OBJECTS)
-	$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	$(Q)$(CC) $(CFLAGS) $(LDFLAGS) $^ $(LDLIBS) -o $@
+	@echo "built $@"
 
 
 run: all  ## serve scripts/*.lua

@@ -1,5 +1,6 @@
 --- What specs share: nothing may be left behind, ports are free ones, waits are for events.
 
+local core <const> = require "core.task"
 local task <const> = require "perigee.task"
 local system <const> = require "core.system"
 
@@ -77,6 +78,15 @@ function M.unanswered_address()
     for _, conn in ipairs(filling) do conn:abort() end
     server:close()
   end }
+end
+
+--- Collects the messages of errors that no join gets, until it is closed: to be held in a <close> variable.
+---@return string[]
+function M.failures()
+  local function report(message, traceback) io.stderr:write("perigee: ", message, "\n", traceback, "\n") end
+  local messages <const> = setmetatable({}, { __close = function() core.on_failure(report) end })
+  core.on_failure(function(message) messages[#messages + 1] = message end)
+  return messages
 end
 
 --- A file name for a test, in a directory of its own; nothing is created.

@@ -233,12 +233,9 @@ int luaopen_core_buffer(lua_State *L) {
         {"new", buffer_new_bytes}, {"array", buffer_array}, {"from", buffer_from}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"view", buffer_view},     {"cast", buffer_cast},      {"fill", buffer_fill},
                                        {"string", buffer_string}, {"copy", buffer_copy_from}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__index", buffer_index},
-                                           {"__newindex", buffer_newindex},
-                                           {"__len", buffer_length_of},
-                                           {"__eq", buffer_equal},
-                                           {"__tostring", buffer_tostring},
-                                           {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__index", buffer_index},       {"__newindex", buffer_newindex},
+                                           {"__len", buffer_length_of},     {"__eq", buffer_equal},
+                                           {"__tostring", buffer_tostring}, {NULL, NULL}};
     static const luaL_Reg block_metamethods[] = {{"__gc", block_gc}, {NULL, NULL}};
     support_class(L, BLOCK_CLASS, NULL, block_metamethods);
     support_class(L, CLASS, methods, metamethods);

@@ -16,8 +16,8 @@ static int interrupt_wait(struct task *task, void *subject) {
 static int pipe_step(lua_State *L, int resumed, lua_KContext moved);
 
 static int wait_on(lua_State *L, struct task *task, struct connection *connection, lua_KContext moved) {
-    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->timeout, interrupt_wait, connection, moved,
-                     pipe_step);
+    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->timeout, interrupt_wait, connection,
+                     moved, pipe_step);
 }
 
 static int wait_for_room(lua_State *L, struct connection *to, lua_KContext moved) {
@@ -50,8 +50,7 @@ static int end_of_input(lua_State *L, struct connection_object *from, enum io_st
 
 static int pipe_step(lua_State *L, int resumed, lua_KContext moved) {
     struct connection_object *from = connection_check(L, PIPE_FROM), *to = connection_check(L, PIPE_TO);
-    if (resumed == LUA_YIELD && task_woken(L))
-        return connection_fail(L, from, "pipe from", FAILURE_TIMEOUT);
+    if (resumed == LUA_YIELD && task_woken(L)) return connection_fail(L, from, "pipe from", FAILURE_TIMEOUT);
     for (;;) {
         if (!to->io.open || to->io.shut) return connection_fail(L, to, "write to", FAILURE_OURS);
         if (to->io.stream.error) return connection_fail(L, to, "write to", to->io.stream.error);

@@ -28,6 +28,8 @@ struct datagram_object {
     int handler, anchor; /* references in the registry; LUA_NOREF: no server */
     unsigned active, max_tasks;
     float timeout;
+    unsigned connected : 1;
+    unsigned delivering : 1; /* datagrams are being handed to handlers */
     const char *arrived; /* the datagram that a task is made for */
     size_t arrived_length;
     const struct endpoint *arrived_peer;
@@ -37,6 +39,7 @@ struct datagram_object {
 /* What a handler's task needs to send its reply. */
 struct request {
     struct datagram_object *object;
+    struct task *task;
     struct endpoint peer;
 };
 
@@ -54,7 +57,7 @@ static int datagram_fail(lua_State *L, const char *operation, int error) {
 }
 
 static void datagram_let_go(struct datagram_object *object) {
-    if (object->io.open || object->active || object->anchor == LUA_NOREF) return;
+    if (object->io.open || object->active || object->delivering || object->anchor == LUA_NOREF) return;
     lua_State *L = object->runtime->L;
     luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
     luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
@@ -65,18 +68,33 @@ static void datagram_let_go(struct datagram_object *object) {
 
 /* Serving. */
 
-static void datagram_reply(struct request *request, lua_State *results) {
+/* A handler cannot be told any more that its reply is not sent: it is reported like an error of its task. */
+static int datagram_report_reply(lua_State *L) {
+    struct request *request = lua_touserdata(L, 1);
+    char text[ADDRESS_TEXT_MAX];
+    endpoint_format(&request->peer, SCHEME_UDP, text, sizeof text);
+    lua_pushfstring(L, "reply to %s: %s", text, strerror(errno));
+    lua_pushliteral(L, "");
+    runtime_report(request->object->runtime, request->task);
+    return 0;
+}
+
+/* What went wrong with an earlier reply is no reason to drop this one. */
+static void datagram_reply(struct request *request) {
     struct datagram_object *object = request->object;
+    lua_State *results = request->task->L;
     size_t length;
     if (!object->io.open || lua_type(results, 1) != LUA_TSTRING) return;
     const char *reply = lua_tolstring(results, 1, &length);
-    datagram_send(&object->io, reply, length, &request->peer);
+    object->io.error = 0;
+    if (datagram_send(&object->io, reply, length, &request->peer) < 0)
+        runtime_call(object->runtime, datagram_report_reply, request);
 }
 
 static void datagram_on_handler_ended(struct task *task, void *context) {
     struct request *request = context;
     struct datagram_object *object = request->object;
-    if (task->outcome == TASK_RETURNED) datagram_reply(request, task->L);
+    if (task->outcome == TASK_RETURNED) datagram_reply(request);
     free(request);
     if (object->active-- == object->max_tasks && object->io.open) datagram_await_input(&object->io, &object->waiter);
     datagram_let_go(object);
@@ -107,6 +125,7 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
         return 1;
     }
     request->object = object;
+    request->task = object->arrived_task;
     request->peer = *peer;
     object->active++;
     object->arrived_task->ended = datagram_on_handler_ended;
@@ -115,13 +134,15 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
     return object->io.open;
 }
 
+/* More datagrams than there may be tasks stay in the kernel. */
 static void datagram_on_input(struct waiter *waiter, enum wake when) {
     (void)when;
     struct datagram_object *object =
         (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
-    object->active++; /* keeps the object while its handlers run */
-    if (object->io.open) datagram_receive_batch(&object->io, datagram_on_each, object);
-    object->active--;
+    unsigned room = object->max_tasks - object->active;
+    object->delivering = 1; /* keeps the object while its handlers run */
+    if (object->io.open) datagram_receive_batch(&object->io, room, datagram_on_each, object);
+    object->delivering = 0;
     if (object->io.open && object->active < object->max_tasks) datagram_await_input(&object->io, waiter);
     datagram_let_go(object);
 }
@@ -130,7 +151,9 @@ static void datagram_on_input(struct waiter *waiter, enum wake when) {
 static int datagram_serve(lua_State *L) {
     struct datagram_object *object = check_datagram(L);
     luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!object->io.open) return luaL_error(L, "the socket is closed");
     if (object->handler != LUA_NOREF) return luaL_error(L, "the socket is served already");
+    if (object->io.reader) return luaL_error(L, "a task is receiving on this socket");
     lua_settop(L, 2);
     object->handler = luaL_ref(L, LUA_REGISTRYINDEX);
     object->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -185,13 +208,18 @@ static const void *check_message(lua_State *L, int argument, size_t *length) {
     return buffer_object_data(buffer);
 }
 
-static const struct endpoint *check_target(lua_State *L, int argument, struct endpoint *parsed) {
-    if (lua_isnoneornil(L, argument)) return NULL;
-    struct address_object *object = address_test(L, argument);
-    if (object) return &object->endpoint;
+static const struct endpoint *check_target(lua_State *L, const struct datagram_object *object, struct endpoint *parsed) {
     struct address address;
-    address_check(L, argument, &address);
-    luaL_argcheck(L, endpoint_from_address(parsed, &address) == 0, argument,
+    if (lua_isnoneornil(L, 3)) {
+        luaL_argcheck(L, object->connected, 3, "the socket is not connected, so each datagram needs an address");
+        return NULL;
+    }
+    struct address_object *target = address_test(L, 3);
+    if (!target) address_check(L, 3, &address);
+    luaL_argcheck(L, (target ? target->scheme : address.scheme) == SCHEME_UDP, 3,
+                  "datagrams are sent to udp:// addresses");
+    if (target) return &target->endpoint;
+    luaL_argcheck(L, endpoint_from_address(parsed, &address) == 0, 3,
                   "the host is a name: look it up first with net.lookup");
     return parsed;
 }
@@ -218,7 +246,7 @@ static int datagram_object_send(lua_State *L) {
     struct endpoint parsed;
     size_t length;
     const void *message = check_message(L, 2, &length);
-    const struct endpoint *target = check_target(L, 3, &parsed);
+    const struct endpoint *target = check_target(L, object, &parsed);
     if (!object->io.open) return datagram_fail(L, "send on", EBADF);
     if (datagram_send(&object->io, message, length, target) < 0) return datagram_fail(L, "send on", errno);
     return sent_step(L, LUA_OK, 0);
@@ -249,6 +277,7 @@ static int datagram_open(lua_State *L) {
     object->handler = object->anchor = LUA_NOREF;
     object->timeout = (float)support_option_seconds(L, 3, "timeout", INFINITY);
     object->max_tasks = (unsigned)support_option_integer(L, 3, "max_tasks", 1, INT_MAX, MAX_TASKS);
+    object->connected = remote != NULL;
     int fd = socket_datagram(local, remote, AF_INET, &options);
     if (fd < 0) return support_fail_errno(L, errno, "open", luaL_tolstring(L, local ? 1 : 2, NULL));
     datagram_init(&object->io, &object->runtime->loop, fd);

@@ -27,7 +27,7 @@ struct runtime {
         unsigned tasks; /* alive */
         unsigned peak;  /* connections alive at most since memory was last given back */
     } counts;
-    int heap_is_large; /* which pause the collector has, see runtime_tune_collector */
+    int heap_is_large;  /* which pause the collector has, see runtime_tune_collector */
     int closing;        /* the Lua state is being closed: tasks are not resumed any more */
     struct timer relax; /* gives memory back after a peak */
 };

@@ -59,7 +59,7 @@ struct task {
 };
 
 struct task *task_of(lua_State *L); /* the record of the coroutine, or the root */
-int task_may_wait(lua_State *L); /* in the running task, or in a coroutine that it has resumed */
+int task_may_wait(lua_State *L);    /* in the running task, or in a coroutine that it has resumed */
 
 /* A new task in `scope`, from the pool when it can; the function and its arguments are then pushed on its L.
  * Raises when out of memory. It starts with task_schedule, or with task_start from an event. */

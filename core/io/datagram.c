@@ -1,4 +1,5 @@
 #include "io/datagram.h"
+#include "system/socket.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,6 +88,8 @@ void datagram_init(struct datagram *datagram, struct loop *loop, int fd) {
     loop->dirty_datagrams.flush = datagram_on_dirty;
     ev_io_init(&datagram->io, datagram_on_event, fd, 0);
     datagram->io.data = datagram;
+    struct endpoint local;
+    datagram->family = socket_local(fd, &local) == 0 ? local.as.any.sa_family : AF_INET;
     loop->counts.datagrams++;
 }
 
@@ -155,17 +158,18 @@ enum io_status datagram_receive(struct datagram *datagram, const char **bytes, s
     return datagram_received(datagram, count);
 }
 
-enum io_status datagram_receive_batch(struct datagram *datagram, datagram_each *each, void *context) {
+enum io_status datagram_receive_batch(struct datagram *datagram, unsigned limit, datagram_each *each, void *context) {
+    if (limit > DATAGRAM_BATCH) limit = DATAGRAM_BATCH;
     if (!datagram->readable) return IO_WAIT;
     struct incoming *incoming = loop_incoming(datagram->loop);
     if (!incoming) return errno = ENOMEM, IO_BROKEN;
     datagram->loop->incoming = NULL; /* `each` may come back here for another socket */
     incoming_prepare(incoming);
     int count;
-    do count = recvmmsg(datagram->io.fd, incoming->messages, DATAGRAM_BATCH, MSG_DONTWAIT, NULL);
+    do count = recvmmsg(datagram->io.fd, incoming->messages, limit, MSG_DONTWAIT, NULL);
     while (count < 0 && errno == EINTR);
     enum io_status status = datagram_received(datagram, count);
-    if (count > 0 && count < DATAGRAM_BATCH) datagram->readable = 0;
+    if (count > 0 && (unsigned)count < limit) datagram->readable = 0;
     struct loop *loop = datagram->loop;
     int error = errno;
     incoming_deliver(incoming, count, each, context); /* may destroy the socket */
@@ -191,7 +195,7 @@ int datagram_send(struct datagram *datagram, const void *bytes, size_t length, c
         datagram->error = 0;
         return -1;
     }
-    if (length > DATAGRAM_MAX) return errno = EMSGSIZE, -1;
+    if (length > (datagram->family == AF_INET ? DATAGRAM_MAX_V4 : DATAGRAM_MAX)) return errno = EMSGSIZE, -1;
     struct outgoing *outgoing = outgoing_new(bytes, length, peer);
     if (!outgoing) return errno = ENOMEM, -1;
     *datagram->tail = outgoing;

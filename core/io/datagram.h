@@ -10,7 +10,8 @@
 #include "system/address.h"
 
 enum {
-    DATAGRAM_MAX = 65535,     /* bytes */
+    DATAGRAM_MAX = 65527,     /* bytes: IPv6 counts them in 16 bits, less UDP's header */
+    DATAGRAM_MAX_V4 = 65507,  /* less IPv4's header, too */
     DATAGRAM_BATCH = 32,      /* datagrams of one recvmmsg(2) or sendmmsg(2) */
     DATAGRAM_QUEUE_MAX = 1024 /* datagrams above which a sender should wait */
 };
@@ -24,7 +25,8 @@ struct datagram {
     struct outgoing *head, **tail; /* not sent yet */
     unsigned queued;
     struct waiter *reader, *writer;
-    int error; /* errno of the last failure to send that a sender has not been told; 0: none */
+    int error;  /* errno of the last failure to send that a sender has not been told; 0: none */
+    int family; /* AF_INET or AF_INET6 */
     unsigned open : 1, readable : 1;
 };
 
@@ -34,10 +36,10 @@ void datagram_close(struct datagram *datagram); /* what is queued is tried once 
 /* One datagram, borrowed until the next is received on any socket of the loop. DONE, WAIT or BROKEN. */
 enum io_status datagram_receive(struct datagram *datagram, const char **bytes, size_t *length, struct endpoint *peer);
 
-/* Calls `each` for up to DATAGRAM_BATCH datagrams that have come, in order; the bytes are borrowed for the call.
+/* Calls `each` for up to `limit` (at most DATAGRAM_BATCH) datagrams that have come, in order; the bytes are borrowed for the call.
  * `each` returns 0 to stop, e.g. when it has closed the socket; the rest of the batch is dropped then. */
 typedef int datagram_each(void *context, const char *bytes, size_t length, const struct endpoint *peer);
-enum io_status datagram_receive_batch(struct datagram *datagram, datagram_each *each, void *context);
+enum io_status datagram_receive_batch(struct datagram *datagram, unsigned limit, datagram_each *each, void *context);
 
 /* Queues a copy. `peer` NULL: the connected peer. 0, or -1 with errno (EMSGSIZE, ENOMEM, an earlier failure). */
 int datagram_send(struct datagram *datagram, const void *bytes, size_t length, const struct endpoint *peer);
