@@ -1,13 +1,11 @@
 /* core.datagram: UDP sockets. A client receives and sends; a server runs a handler in a task for every datagram, and a
  * string that the handler returns is the reply. Lost datagrams are the protocol's nature and no error. */
-#include "io/datagram.h"
+#include "binding/datagram.h"
 #include "binding/address.h"
 #include "binding/buffer.h"
 #include "binding/modules.h"
-#include "binding/runtime.h"
 #include "binding/socket_options.h"
 #include "binding/support.h"
-#include "bytes/tiny.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -20,147 +18,17 @@ static const char CLASS[] = "perigee.datagram";
 
 enum { MAX_TASKS = 1024 }; /* handlers of one socket at once, by default; more datagrams wait in the kernel */
 
-struct datagram_object {
-    struct datagram io;
-    struct waiter waiter; /* of a server: datagrams have come */
-    struct runtime *runtime;
-    struct scope *scope;
-    int handler, anchor; /* references in the registry; LUA_NOREF: no server */
-    unsigned active, max_tasks;
-    float timeout;
-    unsigned connected : 1;
-    unsigned delivering : 1; /* datagrams are being handed to handlers */
-    const char *arrived; /* the datagram that a task is made for */
-    size_t arrived_length;
-    const struct endpoint *arrived_peer;
-    struct task *arrived_task;
-};
-
-/* What a handler's task needs to send its reply. */
-struct request {
-    struct datagram_object *object;
-    struct task *task;
-    struct endpoint peer;
-};
-
-static struct datagram_object *check_datagram(lua_State *L) {
+struct datagram_object *datagram_check(lua_State *L) {
     return luaL_checkudata(L, 1, CLASS);
 }
 
 static int datagram_fail(lua_State *L, const char *operation, int error) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     struct endpoint local;
     char text[ADDRESS_TEXT_MAX] = "a closed socket";
     if (object->io.open && socket_local(object->io.io.fd, &local) == 0)
         endpoint_format(&local, SCHEME_UDP, text, sizeof text);
     return support_fail_errno(L, error, operation, text);
-}
-
-static void datagram_let_go(struct datagram_object *object) {
-    if (object->io.open || object->active || object->delivering || object->anchor == LUA_NOREF) return;
-    lua_State *L = object->runtime->L;
-    luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
-    luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
-    object->handler = object->anchor = LUA_NOREF;
-    scope_drop(object->scope);
-    object->scope = NULL;
-}
-
-/* Serving. */
-
-/* A handler cannot be told any more that its reply is not sent: it is reported like an error of its task. */
-static int datagram_report_reply(lua_State *L) {
-    struct request *request = lua_touserdata(L, 1);
-    char text[ADDRESS_TEXT_MAX];
-    endpoint_format(&request->peer, SCHEME_UDP, text, sizeof text);
-    lua_pushfstring(L, "reply to %s: %s", text, strerror(errno));
-    lua_pushliteral(L, "");
-    runtime_report(request->object->runtime, request->task);
-    return 0;
-}
-
-/* What went wrong with an earlier reply is no reason to drop this one. */
-static void datagram_reply(struct request *request) {
-    struct datagram_object *object = request->object;
-    lua_State *results = request->task->L;
-    size_t length;
-    if (!object->io.open || lua_type(results, 1) != LUA_TSTRING) return;
-    const char *reply = lua_tolstring(results, 1, &length);
-    object->io.error = 0;
-    if (datagram_send(&object->io, reply, length, &request->peer) < 0)
-        runtime_call(object->runtime, datagram_report_reply, request);
-}
-
-static void datagram_on_handler_ended(struct task *task, void *context) {
-    struct request *request = context;
-    struct datagram_object *object = request->object;
-    if (task->outcome == TASK_RETURNED) datagram_reply(request);
-    free(request);
-    if (object->active-- == object->max_tasks && object->io.open) datagram_await_input(&object->io, &object->waiter);
-    datagram_let_go(object);
-}
-
-static int datagram_take_arrived(lua_State *L) {
-    struct datagram_object *object = lua_touserdata(L, 1);
-    lua_pushlstring(L, object->arrived, object->arrived_length);
-    address_push(L, SCHEME_UDP, object->arrived_peer);
-    struct task *task = task_new(L, object->scope);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
-    lua_insert(L, -3);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, object->anchor);
-    lua_xmove(L, task->L, 4);
-    object->arrived_task = task;
-    return 0;
-}
-
-static int datagram_on_each(void *context, const char *bytes, size_t length, const struct endpoint *peer) {
-    struct datagram_object *object = context;
-    struct request *request = malloc(sizeof *request);
-    if (!request) return 1; /* lost, as datagrams can be */
-    object->arrived = bytes;
-    object->arrived_length = length;
-    object->arrived_peer = peer;
-    if (runtime_call(object->runtime, datagram_take_arrived, object) < 0) {
-        free(request);
-        return 1;
-    }
-    request->object = object;
-    request->task = object->arrived_task;
-    request->peer = *peer;
-    object->active++;
-    object->arrived_task->ended = datagram_on_handler_ended;
-    object->arrived_task->ended_context = request;
-    task_start(object->arrived_task);
-    return object->io.open;
-}
-
-/* More datagrams than there may be tasks stay in the kernel. */
-static void datagram_on_input(struct waiter *waiter, enum wake when) {
-    (void)when;
-    struct datagram_object *object =
-        (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
-    unsigned room = object->max_tasks - object->active;
-    object->delivering = 1; /* keeps the object while its handlers run */
-    if (object->io.open) datagram_receive_batch(&object->io, room, datagram_on_each, object);
-    object->delivering = 0;
-    if (object->io.open && object->active < object->max_tasks) datagram_await_input(&object->io, waiter);
-    datagram_let_go(object);
-}
-
-/* socket:serve(handler): handler(message, from, socket) in a task for every datagram */
-static int datagram_serve(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
-    luaL_checktype(L, 2, LUA_TFUNCTION);
-    if (!object->io.open) return luaL_error(L, "the socket is closed");
-    if (object->handler != LUA_NOREF) return luaL_error(L, "the socket is served already");
-    if (object->io.reader) return luaL_error(L, "a task is receiving on this socket");
-    lua_settop(L, 2);
-    object->handler = luaL_ref(L, LUA_REGISTRYINDEX);
-    object->anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-    object->scope = scope_hold(scope_root(object->runtime->current));
-    object->waiter.wake = datagram_on_input;
-    datagram_await_input(&object->io, &object->waiter);
-    return 0;
 }
 
 /* Receiving. */
@@ -171,7 +39,7 @@ static int datagram_interrupt(struct task *task, void *subject) {
 }
 
 static int receive_step(lua_State *L, int resumed, lua_KContext context) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     struct endpoint peer;
     const char *bytes;
     size_t length;
@@ -194,7 +62,7 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
 
 /* socket:receive() -> message, from; or nil, message, code */
 static int datagram_object_receive(lua_State *L) {
-    check_datagram(L);
+    datagram_check(L);
     lua_settop(L, 1);
     return receive_step(L, LUA_OK, 0);
 }
@@ -225,7 +93,7 @@ static const struct endpoint *check_target(lua_State *L, const struct datagram_o
 }
 
 static int sent_step(lua_State *L, int resumed, lua_KContext context) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     (void)context;
     if (resumed == LUA_YIELD && task_woken(L)) return datagram_fail(L, "send on", ETIMEDOUT);
     if (object->io.open && object->io.queued >= DATAGRAM_QUEUE_MAX) {
@@ -242,7 +110,7 @@ static int sent_step(lua_State *L, int resumed, lua_KContext context) {
 /* socket:send(message, to) -> true; or nil, message, code. `to` is an address, or absent on a connected socket. An
  * error that the network reported for an earlier datagram is told here, as send(2) does. */
 static int datagram_object_send(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     struct endpoint parsed;
     size_t length;
     const void *message = check_message(L, 2, &length);
@@ -285,14 +153,14 @@ static int datagram_open(lua_State *L) {
 }
 
 static int datagram_object_close(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     datagram_close(&object->io);
     datagram_let_go(object);
     return 0;
 }
 
 static int datagram_gc(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     if (object->io.loop) datagram_close(&object->io);
     if (object->scope) scope_drop(object->scope); /* the state is being closed with handlers alive */
     object->scope = NULL;
@@ -300,7 +168,7 @@ static int datagram_gc(lua_State *L) {
 }
 
 static int datagram_index(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     struct endpoint local;
     if (support_index_method(L)) return 1;
     const char *name = luaL_checkstring(L, 2);
@@ -314,7 +182,7 @@ static int datagram_index(lua_State *L) {
 }
 
 static int datagram_newindex(lua_State *L) {
-    struct datagram_object *object = check_datagram(L);
+    struct datagram_object *object = datagram_check(L);
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "timeout") != 0) return luaL_error(L, "a datagram socket has no field '%s' that can be set", name);
     object->timeout = (float)support_check_seconds(L, 3, INFINITY);

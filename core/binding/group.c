@@ -55,13 +55,6 @@ static int scope_object_cancel(lua_State *L) {
     return 0;
 }
 
-static int scope_forget_waiter(struct task *task, void *subject) {
-    struct scope *scope = subject;
-    (void)task;
-    scope->waiter = NULL;
-    return 1;
-}
-
 static int scope_join_step(lua_State *L, int status, lua_KContext context) {
     struct scope *scope = check_scope(L, 1);
     (void)context;
@@ -72,10 +65,10 @@ static int scope_join_step(lua_State *L, int status, lua_KContext context) {
         return 1;
     }
     struct task *task = task_begin_wait(L, "join");
-    if (scope->waiter) return luaL_error(L, "another task waits for this scope already");
     lua_Number seconds = support_check_seconds(L, 2, INFINITY);
-    scope->waiter = task;
-    return task_wait(L, task, task_runtime(task)->loop.now + seconds, scope_forget_waiter, scope, 0, scope_join_step);
+    task_list_add(&scope->waiters, task);
+    return task_wait(L, task, task_runtime(task)->loop.now + seconds, task_list_interrupt, &scope->waiters, 0,
+                     scope_join_step);
 }
 
 static int scope_object_join(lua_State *L) {
@@ -144,7 +137,7 @@ static int group_wait(lua_State *L, int status, lua_KContext body_failed) {
     (void)status;
     if (!scope->count) return group_end(L, task, (int)body_failed);
     if (body_failed || task_is_interrupted(task)) scope_cancel(scope);
-    scope->waiter = task;
+    task_list_add(&scope->waiters, task);
     return task_wait(L, task, INFINITY, group_wind_up, scope, body_failed, group_wait);
 }
 

@@ -10,6 +10,7 @@ struct scope *scope_new(struct runtime *runtime, struct task *owner) {
     struct scope *scope = calloc(1, sizeof *scope);
     if (!scope) return NULL;
     scope->holders = 1;
+    task_list_init(&scope->waiters);
     scope->runtime = runtime;
     scope->owner = owner;
     scope->context = scope->failure = scope->traceback = LUA_NOREF;
@@ -42,10 +43,12 @@ void scope_add(struct scope *scope, struct task *task) {
 
 /* What happens when the last task of a scope has ended. */
 static void scope_emptied(struct scope *scope) {
-    struct task *waiter = scope->waiter;
-    scope->waiter = NULL;
-    if (waiter) task_schedule(waiter);
-    else if (scope->owner && scope->owner->scope == scope) task_children_ended(scope->owner);
+    while (scope->waiters.first) {
+        struct task *waiter = scope->waiters.first;
+        task_list_remove(&scope->waiters, waiter);
+        task_schedule(waiter);
+    }
+    if (scope->owner && scope->owner->scope == scope) task_children_ended(scope->owner);
 }
 
 static void scope_unlink(struct scope *scope, struct task *task) {

@@ -5,9 +5,10 @@
 #ifndef PERIGEE_BINDING_SCOPE_H
 #define PERIGEE_BINDING_SCOPE_H
 
+#include "binding/task.h"
+
 #include <lua.h>
 
-struct task;
 struct runtime;
 
 struct scope {
@@ -16,7 +17,7 @@ struct scope {
     struct task *tasks;  /* the youngest first */
     struct task *owner;  /* the task that opened it; NULL: the runtime or a service */
     struct scope *outer; /* the scope of the owner around this one */
-    struct task *waiter; /* waits for the last task to end */
+    struct task_list waiters; /* wait for the last task to end */
     struct runtime *runtime;
     int context;            /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */
     int failure, traceback; /* of a group: the first error, references in the registry */
@@ -29,7 +30,7 @@ struct scope *scope_hold(struct scope *scope);
 void scope_drop(struct scope *scope);
 
 void scope_add(struct scope *scope, struct task *task);
-/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiter and lets an ending
+/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiters and lets an ending
  * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task);  /* takes out a task that will never run again: the state is being closed */

@@ -1,0 +1,29 @@
+/* Datagram sockets in Lua. Files: datagram.c (class, receiving and sending), datagram_serve.c (a handler for each). */
+#ifndef PERIGEE_BINDING_DATAGRAM_H
+#define PERIGEE_BINDING_DATAGRAM_H
+
+#include "binding/runtime.h"
+#include "io/datagram.h"
+
+struct datagram_object {
+    struct datagram io;
+    struct waiter waiter; /* of a server: datagrams have come */
+    struct runtime *runtime;
+    struct scope *scope;
+    int handler, anchor; /* references in the registry; LUA_NOREF: no server */
+    unsigned active, max_tasks;
+    float timeout;
+    unsigned connected : 1;
+    unsigned delivering : 1; /* datagrams are being handed to handlers */
+    const char *arrived; /* the datagram that a task is made for */
+    size_t arrived_length;
+    const struct endpoint *arrived_peer;
+    struct task *arrived_task;
+};
+
+struct datagram_object *datagram_check(lua_State *L); /* argument 1 */
+int datagram_serve(lua_State *L);                     /* socket:serve */
+/* Once it is closed and its last handler has ended, nothing refers to the userdata any more. */
+void datagram_let_go(struct datagram_object *object);
+
+#endif
