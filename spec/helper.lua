@@ -89,6 +89,18 @@ function M.failures()
   return messages
 end
 
+--- Two connections that are connected over TCP: the client's and the server's end.
+function M.tcp_pair()
+  local net <const> = require "perigee.net"
+  local accepted <const> = task.channel(1)
+  local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+    accepted:send(conn)
+    while conn.is_open do task.sleep(0.002) end
+  end))
+  local client <const> = assert(net.connect(tostring(server.address)))
+  return client, accepted:receive()
+end
+
 --- A file name for a test, in a directory of its own; nothing is created.
 ---@return string
 function M.temporary_name()

@@ -102,7 +102,7 @@ describe("a datagram server", function()
     client:send "good"
     assert.equal("good", (client:receive()))
     assert.equal(1, #failures)
-    assert.matches("datagram_spec.lua:%d+: broken", failures[1])
+    assert.matches("datagram_serve_spec.lua:%d+: broken", failures[1])
   end)
 
   it("reports a reply that is too large, and still sends the next one", function()
