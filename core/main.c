@@ -55,6 +55,7 @@ static void program_tune_memory(void) {
 int main(int argc, char **argv) {
     program_tune_memory();
     signal(SIGPIPE, SIG_IGN);
+    setvbuf(stdout, NULL, _IOLBF, 0); /* what a script prints is seen at once, in a file or a pipe as well */
     struct program program = {runtime_new(), argc, argv, 2};
     if (!program.runtime) {
         fprintf(stderr, "perigee: cannot start: %s\n", strerror(errno));

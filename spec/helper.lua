@@ -126,7 +126,8 @@ function M.run(command)
   return output, math.tointeger(tonumber(status))
 end
 
-M.binary = os.getenv "PERIGEE" or "build/perigee"
+--- The binary that runs this spec, to be run as a user would.
+M.binary = os.getenv "PERIGEE" or require "lfs".symlinkattributes("/proc/self/exe", "target")
 
 ---@class spec.Process
 ---@field pid integer
@@ -138,9 +139,18 @@ function Process:output()
   return read_file(self.log) or ""
 end
 
---- Waits until the output has the pattern, and returns its captures.
+--- Waits until the output has the pattern, and returns its captures; raises when the process ends without it.
 function Process:wait_for(pattern)
-  return M.eventually(function() return self:output():match(pattern) end)
+  local ok <const>, found <const> = pcall(M.eventually, function()
+    local ended <const> = self:has_ended() -- asked first: if so, the output is whole
+    return self:output():find(pattern) or ended
+  end)
+  if not ok or found == true then error(("no '%s' in the output:\n%s"):format(pattern, self:output()), 2) end
+  return self:output():match(pattern)
+end
+
+function Process:has_ended()
+  return read_file(self.log .. ".status") ~= nil
 end
 
 function Process:signal(name)
@@ -155,7 +165,7 @@ function Process:wait()
 end
 
 function Process:__close()
-  if not read_file(self.log .. ".status") then self:signal "KILL" end
+  if not self:has_ended() then self:signal "KILL" end
   self:wait()
   os.execute(("rm -f %s %s.*"):format(self.log, self.log))
 end
@@ -170,6 +180,17 @@ function M.start(command)
   os.execute(script:format(command, log, log, log, log, log))
   local pid <const> = M.eventually(function() return (read_file(log .. ".pid") or ""):match "(%d+)\n" end)
   return setmetatable({ pid = math.tointeger(tonumber(pid)), log = log }, Process)
+end
+
+--- Runs scripts with the binary until it is closed, and waits until the first address is served.
+---@param arguments string of perigee run
+---@return spec.Process
+---@return string address the first
+---@return integer? port
+function M.serve(arguments)
+  local process <const> = M.start(M.binary .. " run --drain 0 " .. arguments)
+  local address <const> = process:wait_for "listening address=(%S+)"
+  return process, address, math.tointeger(tonumber(address:match ":(%d+)$"))
 end
 
 return M

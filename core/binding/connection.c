@@ -191,6 +191,7 @@ int luaopen_core_connection(lua_State *L) {
     lua_getfield(L, -1, "__index");
     lua_getupvalue(L, -1, 1);
     luaL_setfuncs(L, connection_read_methods, 0);
+    luaL_setfuncs(L, connection_line_methods, 0);
     luaL_setfuncs(L, connection_write_methods, 0);
     luaL_setfuncs(L, connection_pipe_methods, 0);
     connect_open(L);

@@ -1,5 +1,5 @@
 /* Connections in Lua. The io connection lives in the userdata; files: connection.c (class and life),
- * connection_read.c, connection_write.c, connect.c (making them), listener.c (accepting them).
+ * connection_read.c, connection_lines.c, connection_write.c, connection_pipe.c, connect.c, listener.c (accepting).
  * Every operation that fails returns nil, message, code and keeps the last failure for conn.error. */
 #ifndef PERIGEE_BINDING_CONNECTION_H
 #define PERIGEE_BINDING_CONNECTION_H
@@ -44,7 +44,8 @@ void listener_on_connection_ended(struct listener_object *listener);
 /* A task_ended callback: closes the connection whose handler has ended. */
 void connection_on_handler_ended(struct task *task, void *context);
 
-extern const luaL_Reg connection_read_methods[], connection_write_methods[], connection_pipe_methods[];
+extern const luaL_Reg connection_read_methods[], connection_line_methods[], connection_write_methods[],
+    connection_pipe_methods[];
 
 int connection_connect(lua_State *L); /* core.connection.connect */
 

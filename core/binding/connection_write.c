@@ -2,7 +2,7 @@
  * sent at once, together with what is queued; what the kernel does not take is referenced, not copied. A buffer's
  * memory may change after the call, so writing one ends when the kernel has taken all of it. */
 #include "binding/buffer.h"
-#include "binding/connection.h"
+#include "binding/connection_wait.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "bytes/tiny.h"
@@ -19,17 +19,6 @@ static int fail(lua_State *L, struct connection_object *connection, int failure)
     return connection_fail(L, connection, "write to", failure);
 }
 
-/* Why nothing can be written, or 0. */
-static int obstacle(const struct connection_object *connection) {
-    if (!connection->io.open || connection->io.shut) return FAILURE_OURS;
-    return connection->io.stream.error;
-}
-
-static int interrupt_write(struct task *task, void *subject) {
-    connection_forget(subject, &task->waiter);
-    return 1;
-}
-
 /* Waits until at most `level` bytes are queued. The time limit starts again whenever some bytes have gone: [top] is how
  * many were queued at the last look. */
 
@@ -44,13 +33,10 @@ static int drained_step(lua_State *L, int resumed, lua_KContext level) {
         return 1;
     }
     if (timed_out && queued >= (size_t)lua_tointeger(L, -1)) return fail(L, connection, FAILURE_TIMEOUT);
-    struct task *task = task_begin_wait(L, "write");
-    if (connection->io.writer) return luaL_error(L, "another task is waiting to write to this connection");
     if (resumed == LUA_YIELD) lua_pop(L, 1);
     lua_pushinteger(L, (lua_Integer)queued);
-    connection_await_output(&connection->io, &task->waiter, (uint32_t)level);
-    return task_wait(L, task, task_runtime(task)->loop.now + (double)connection->io.timeout, interrupt_write,
-                     &connection->io, level, drained_step);
+    return connection_park_writer(L, connection, (size_t)level, connection_time_limit(L, connection), level,
+                                  drained_step);
 }
 
 static int drain_to(lua_State *L, size_t level) {
@@ -132,7 +118,7 @@ static int connection_write(lua_State *L) {
     for (int i = 2; i <= count; i++)
         if (!buffer_test(L, i)) luaL_checkstring(L, i);
     for (int i = 2; i <= count; i++) {
-        int failure = obstacle(connection);
+        int failure = connection_obstacle(connection);
         if (failure) return fail(L, connection, failure);
         const struct buffer_object *buffer = buffer_test(L, i);
         if (buffer) write_buffer(L, connection, buffer), buffers++;
@@ -157,7 +143,7 @@ static int connection_object_flush(lua_State *L) {
 /* conn:shutdown() -> true: ends our side when all that was written is sent; the peer's side stays open */
 static int connection_object_shutdown(lua_State *L) {
     struct connection_object *connection = connection_check(L, 1);
-    int failure = obstacle(connection);
+    int failure = connection_obstacle(connection);
     if (failure) return fail(L, connection, failure);
     connection_shutdown(&connection->io);
     lua_pushboolean(L, 1);
@@ -187,7 +173,7 @@ static int file_range(lua_State *L, int fd, off_t offset, off_t *length) {
 static int connection_send_file(lua_State *L) {
     struct connection_object *connection = connection_check(L, 1);
     off_t offset = (off_t)support_check_size(L, 3, 0, 0), length = (off_t)support_check_size(L, 4, 0, 0);
-    int failure = obstacle(connection), fd = failure ? -1 : open_file(L);
+    int failure = connection_obstacle(connection), fd = failure ? -1 : open_file(L);
     if (failure) return fail(L, connection, failure);
     if (fd < 0 || file_range(L, fd, offset, &length) < 0) {
         int error = errno;

@@ -76,7 +76,8 @@ static const void *check_message(lua_State *L, int argument, size_t *length) {
     return buffer_object_data(buffer);
 }
 
-static const struct endpoint *check_target(lua_State *L, const struct datagram_object *object, struct endpoint *parsed) {
+static const struct endpoint *check_target(lua_State *L, const struct datagram_object *object,
+                                           struct endpoint *parsed) {
     struct address address;
     if (lua_isnoneornil(L, 3)) {
         luaL_argcheck(L, object->connected, 3, "the socket is not connected, so each datagram needs an address");

@@ -15,7 +15,7 @@ struct datagram_object {
     float timeout;
     unsigned connected : 1;
     unsigned delivering : 1; /* datagrams are being handed to handlers */
-    const char *arrived; /* the datagram that a task is made for */
+    const char *arrived;     /* the datagram that a task is made for */
     size_t arrived_length;
     const struct endpoint *arrived_peer;
     struct task *arrived_task;

@@ -14,9 +14,9 @@ struct runtime;
 struct scope {
     unsigned holders;
     unsigned count;
-    struct task *tasks;  /* the youngest first */
-    struct task *owner;  /* the task that opened it; NULL: the runtime or a service */
-    struct scope *outer; /* the scope of the owner around this one */
+    struct task *tasks;       /* the youngest first */
+    struct task *owner;       /* the task that opened it; NULL: the runtime or a service */
+    struct scope *outer;      /* the scope of the owner around this one */
     struct task_list waiters; /* wait for the last task to end */
     struct runtime *runtime;
     int context;            /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */

@@ -57,7 +57,7 @@ static void connection_sent(struct connection *connection) {
     }
 }
 
-enum io_status connection_flush(struct connection *connection) {
+static enum io_status connection_send(struct connection *connection) {
     if (connection->stream.error) return errno = connection->stream.error, IO_BROKEN;
     enum io_status status = stream_send(&connection->stream, &connection->output, &connection_loop(connection)->output);
     if (status == IO_BROKEN) {
@@ -70,14 +70,19 @@ enum io_status connection_flush(struct connection *connection) {
     return status;
 }
 
-/* Flushes, and wakes the writer whose bytes have gone. Not to be touched after. */
-static void connection_flush_and_wake(struct connection *connection) {
-    if (connection_flush(connection) == IO_BROKEN) connection_wake_both(connection);
-    else if (connection->output.length <= connection->writer_level) waiter_wake(&connection->writer, WAKE_NOW);
+/* A writer whose bytes have gone by this is woken before the loop sleeps: the event that it waits for may not come any
+ * more. */
+enum io_status connection_flush(struct connection *connection) {
+    enum io_status status = connection_send(connection);
+    if (connection->writer && connection->output.length <= connection->writer_level) connection_mark(connection);
+    return status;
 }
 
+/* Sends, and wakes the writer whose bytes have gone. Not to be touched after. */
 static void connection_on_dirty(struct dirty *dirty) {
-    connection_flush_and_wake(connection_of_dirty(dirty));
+    struct connection *connection = connection_of_dirty(dirty);
+    if (connection_send(connection) == IO_BROKEN) connection_wake_both(connection);
+    else if (connection->output.length <= connection->writer_level) waiter_wake(&connection->writer, WAKE_NOW);
 }
 
 /* Output first: the woken reader may end the connection. */

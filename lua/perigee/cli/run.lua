@@ -30,7 +30,7 @@ Run.__index = Run
 
 local function report_addresses(service)
   for _, server in ipairs(service.servers) do
-    for _, address in ipairs(server.addresses) do
+    for _, address in ipairs(server.is_open and server.addresses or {}) do
       log.of(service.name).info("listening", { address = tostring(address) })
     end
   end

@@ -16,7 +16,8 @@ end
 local function take_delimited(self)
   local bytes <const>, message <const>, code <const> =
     frames.read_until(self, self.delimiter, self.limit, "payload")
-  if bytes or code ~= "limit" then return bytes, message, code end
+  if bytes then return bytes end
+  if code ~= "limit" then return nil, message, code end
   return fail(self, "limit", "a message of more than %d bytes, which is the limit", self.limit)
 end
 

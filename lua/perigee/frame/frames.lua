@@ -60,7 +60,8 @@ end
 ---@return string? bytes, string? message, string? code
 function frames.read_part(self, size, part, begun)
   local bytes <const>, message <const>, code <const> = self.conn:read(size)
-  if bytes or code ~= "closed" then return bytes, message, code end
+  if bytes then return bytes end
+  if code ~= "closed" then return nil, message, code end
   local count <const> = count_rest(self.conn)
   if count == 0 and not begun then return nil, message, code end
   return frames.fail(self, "closed",
@@ -75,7 +76,8 @@ end
 ---@return string? bytes, string? message, string? code
 function frames.read_until(self, delimiter, max, part)
   local bytes <const>, message <const>, code <const> = self.conn:read_until(delimiter, max)
-  if bytes or code ~= "closed" then return bytes, message, code end
+  if bytes then return bytes end
+  if code ~= "closed" then return nil, message, code end
   local count <const> = count_rest(self.conn)
   if count == 0 then return nil, message, code end
   return frames.fail(self, "closed",

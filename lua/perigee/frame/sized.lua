@@ -27,8 +27,9 @@ local function take(self)
   end
   local payload
   payload, message, code = read_part(self, size, "payload", true)
-  if payload then self.expected = nil end
-  return payload, message, code
+  if not payload then return nil, message, code end
+  self.expected = nil
+  return payload
 end
 
 local function put(self, size, ...)
