@@ -35,8 +35,8 @@ enum io_status connection_try_fill(struct connection_object *connection) {
 
 int connection_failure(const struct connection_object *connection, enum io_status status) {
     if (!connection->io.open) return FAILURE_OURS;
-    if (connection->io.stream.error) return connection->io.stream.error;
-    return status == IO_END ? FAILURE_CLOSED : errno;
+    if (status == IO_END) return FAILURE_CLOSED;
+    return connection->io.stream.error ? connection->io.stream.error : errno;
 }
 
 int connection_fail_read(lua_State *L, struct connection_object *connection, int failure) {

@@ -166,11 +166,13 @@ static struct buffer *connection_make_room(struct connection *connection) {
     return connection->input = larger;
 }
 
+/* After a write that failed there may still be bytes that came before; a read that failed ends the input for good. */
+/* When it was a write that broke the stream, what the peer sent before its end can still be read. */
 static enum io_status connection_read(struct connection *connection, void *bytes, size_t room, size_t *received) {
     *received = 0;
-    if (connection->stream.error) return errno = connection->stream.error, IO_BROKEN;
+    if (connection->unreadable) return errno = connection->stream.error, IO_BROKEN;
     if (connection->at_end) return IO_END;
-    if (!connection->readable) return IO_WAIT;
+    if (!connection->readable && !connection->stream.error) return IO_WAIT;
     ssize_t count = connection->stream.transport->read(&connection->stream, bytes, room);
     if (count > 0) {
         connection->readable = (size_t)count == room || room > READ_LIMIT;
@@ -179,8 +181,9 @@ static enum io_status connection_read(struct connection *connection, void *bytes
     }
     connection->readable = 0;
     if (count == 0) return connection->at_end = 1, IO_END;
-    if (errno == EAGAIN || errno == EWOULDBLOCK) return IO_WAIT;
-    connection_break(connection, errno);
+    if (!connection->stream.error && (errno == EAGAIN || errno == EWOULDBLOCK)) return IO_WAIT;
+    connection->unreadable = 1;
+    if (!connection->stream.error) connection_break(connection, errno);
     return errno = connection->stream.error, IO_BROKEN;
 }
 

@@ -25,10 +25,11 @@ struct connection {
     uint32_t writer_level; /* bytes of output at which the writer is woken */
     float timeout;         /* seconds that its owner lets an operation wait, INFINITY: for ever */
     unsigned open : 1;
-    unsigned readable : 1;  /* the kernel may have bytes: the last read was not short */
-    unsigned at_end : 1;    /* the peer has ended its side */
-    unsigned shut : 1;      /* our side is to end when the output is sent */
-    unsigned shut_done : 1; /* our side has ended */
+    unsigned readable : 1;   /* the kernel may have bytes: the last read was not short */
+    unsigned at_end : 1;     /* the peer has ended its side */
+    unsigned unreadable : 1; /* a read has failed */
+    unsigned shut : 1;       /* our side is to end when the output is sent */
+    unsigned shut_done : 1;  /* our side has ended */
 };
 
 enum { CONNECTION_HIGH_WATER = 256 * 1024, CONNECTION_TIMEOUT = 300 }; /* defaults: bytes, seconds */

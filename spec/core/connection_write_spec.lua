@@ -31,7 +31,7 @@ local function fill(conn)
   while conn.queued == 0 do
     conn:write(piece)
     written[#written + 1] = piece
-    task.sleep(0)
+    for _ = 1, 2 do task.sleep(0) end -- the first may go on before the loop sends
   end
   conn.high_water = 1000
   return table.concat(written)
