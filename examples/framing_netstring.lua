@@ -12,7 +12,8 @@ end
 local function demonstrate(name, wrap, message)
   local here <close>, there = net.pair()
   wrap(here):send(message)
-  local wire <const> = there:read_some()
+  here:shutdown()
+  local wire <const> = there:read_all()
   there:write(wire) -- send it back as it is
   print(("%-9s %s  ->  %q"):format(name, show(wire), wrap(here):receive()))
   there:close()

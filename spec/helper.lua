@@ -90,14 +90,15 @@ function M.failures()
 end
 
 --- Two connections that are connected over TCP: the client's and the server's end.
-function M.tcp_pair()
+---@param options { send_buffer: integer, receive_buffer: integer }?
+function M.tcp_pair(options)
   local net <const> = require "perigee.net"
   local accepted <const> = task.channel(1)
   local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
     accepted:send(conn)
     while conn.is_open do task.sleep(0.002) end
-  end))
-  local client <const> = assert(net.connect(tostring(server.address)))
+  end, options))
+  local client <const> = assert(net.connect(tostring(server.address), options))
   return client, accepted:receive()
 end
 
@@ -124,6 +125,21 @@ function M.run(command)
   local output <const> = read_file(base .. ".out")
   os.execute(("rm -f %s %s.*"):format(base, base))
   return output, math.tointeger(tonumber(status))
+end
+
+--- Runs a Python program, with `arguments` in sys.argv. Debian's Python, which sees the modules that apt installed.
+---@param program string
+---@param arguments string?
+---@return string output of both kinds
+---@return integer status
+function M.python(program, arguments)
+  local path <const> = os.tmpname()
+  local file <const> = assert(io.open(path, "w"))
+  file:write(program)
+  file:close()
+  local output <const>, status <const> = M.run(("/usr/bin/python3 %s %s"):format(path, arguments or ""))
+  os.remove(path)
+  return output, status
 end
 
 --- The binary that runs this spec, to be run as a user would.

@@ -166,7 +166,6 @@ static struct buffer *connection_make_room(struct connection *connection) {
     return connection->input = larger;
 }
 
-/* After a write that failed there may still be bytes that came before; a read that failed ends the input for good. */
 /* When it was a write that broke the stream, what the peer sent before its end can still be read. */
 static enum io_status connection_read(struct connection *connection, void *bytes, size_t room, size_t *received) {
     *received = 0;

@@ -3,7 +3,8 @@ local buffer <const> = require "perigee.buffer"
 local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
-local LARGE <const> = helper.is_tiny and 20000 or 6000000
+local LARGE <const> = helper.is_tiny and 5000 or 6000000
+local MORE_THAN_A_KERNEL_TAKES <const> = ("x"):rep(1 << 24)
 
 local function assert_misuse(pattern, f)
   local ok <const>, message <const> = pcall(f)
@@ -28,16 +29,27 @@ local function fill(conn)
   local piece <const> = ("0123456789"):rep(100)
   local written <const> = {}
   conn.high_water = 1 << 30
-  while conn.queued == 0 do
-    conn:write(piece)
-    written[#written + 1] = piece
-    for _ = 1, 2 do task.sleep(0) end -- the first may go on before the loop sends
-  end
+  local queued
+  repeat
+    if conn.queued < #piece then
+      conn:write(piece)
+      written[#written + 1] = piece
+    end
+    queued = conn.queued
+    for _ = 1, 3 do task.sleep(0) end -- the first may go on before the loop sends
+    if conn.queued == queued then task.sleep(0.002) end
+  until conn.queued == queued
   conn.high_water = 1000
   return table.concat(written)
 end
 
-for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } do
+--- TCP with buffers that are soon full, and whose sizes stay.
+local function tcp_pair()
+  local size <const> = helper.is_tiny and 10000 or 200000
+  return helper.tcp_pair { send_buffer = size, receive_buffer = size }
+end
+
+for name, pair in pairs { ["TCP"] = tcp_pair, ["net.pair"] = net.pair } do
   describe("writing over " .. name, function()
     helper.leaves_nothing(before_each, after_each)
 
@@ -105,11 +117,14 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
         local writer <const> = task.spawn(function()
           while a:write(piece) do count = count + 1 end
         end)
-        helper.eventually(function() return writer.state == "waiting" and a.queued > 20000 end)
-        local at <const> = count
-        for _ = 1, 20 do task.sleep(0) end
-        assert.equal(at, count)
-        assert.is_true(a.queued <= 21000)
+        local at
+        helper.eventually(function()
+          local before <const> = count
+          task.sleep(0.01)
+          at = count
+          return at == before and writer.state == "waiting"
+        end)
+        assert.is_true(a.queued > 10000 and a.queued <= 21000)
         local reader <const> = task.spawn(function() for _ in b:chunks() do task.sleep(0) end end)
         helper.eventually(function() return count > at + 100 end)
         assert.is_true(a.queued <= 21000)
@@ -120,6 +135,7 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
       end)
 
       it("wakes a waiting writer when another task flushes", function()
+        if helper.is_tiny then return end -- a flush takes many passes there
         local before <const> = fill(a)
         local taken <const> = #before - a.queued
         local writer <const> = parked(a.write, a, ("y"):rep(2000))
@@ -129,18 +145,16 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
       end)
 
       it("is for one waiting task at a time", function()
-        fill(a)
-        local writer <const> = parked(a.write, a, ("x"):rep(5000))
-        assert_misuse("another task is waiting to write", function() a:write(("x"):rep(5000)) end)
+        local writer <const> = parked(a.write, a, MORE_THAN_A_KERNEL_TAKES)
+        assert_misuse("another task is waiting to write", function() a:write(MORE_THAN_A_KERNEL_TAKES) end)
         assert_misuse("another task is waiting to write", function() a:flush() end)
         writer:cancel()
         writer:join()
       end)
 
       it("fails after a timeout without progress", function()
-        fill(a)
         a.timeout = 0.01
-        assert_failure("timeout", "^write to .*: timed out$", a:write(("x"):rep(5000)))
+        assert_failure("timeout", "^write to .*: timed out$", a:write(MORE_THAN_A_KERNEL_TAKES))
         assert_failure("timeout", "timed out", a:flush())
         assert.matches("timed out", a.error)
       end)
@@ -154,7 +168,7 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
         local received = 0
         while received < total do
           if received < total // 2 then task.sleep(0.02) end
-          received = received + #assert(b:read_some(total // 40))
+          received = received + #b:read(math.min(total // 40, total - received))
         end
         assert.same({ true, true }, { writer:join() })
       end)
@@ -200,14 +214,25 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
 
       it("does not lose its last bytes when it closes with unread input", function()
         b:write(("junk"):rep(100))
-        a:read(1)
         fill(a)
-        local written <const> = fill(a)
+        a.high_water = 1 << 30
         a:write "bye"
+        local t <const> = parked(b.read_all, b, 1 << 30)
         a:close()
-        b:write "more junk"
-        assert.matches("bye$", (b:read_all(1 << 30)))
-        assert.is_string(written)
+        for _ = 1, 5 do
+          b:write "more junk"
+          task.sleep(0.001)
+        end
+        assert.matches("bye$", (t:join()))
+      end)
+
+      it("fails, but what the peer sent before can be read", function()
+        b:write "response"
+        b:flush()
+        b:close()
+        helper.eventually(function() return not a:write "request" end)
+        assert.equal("resp", (a:read(4)))
+        assert.equal("onse", (a:read(4)))
       end)
 
       it("fails when the peer has closed", function()
@@ -225,8 +250,7 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
       end)
 
       it("wakes a waiting writer when the peer closes", function()
-        fill(a)
-        local writer <const> = parked(a.write, a, ("x"):rep(5000))
+        local writer <const> = parked(a.write, a, MORE_THAN_A_KERNEL_TAKES)
         b:abort()
         local _, _, code <const> = writer:join()
         assert.is_true(code == "closed" or code == "reset")

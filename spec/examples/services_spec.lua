@@ -13,7 +13,8 @@ end
 
 --- The proxy in front of an upstream, until its process is closed.
 local function start_proxy(upstream)
-  return helper.serve(("examples/proxy.lua --set proxy.listen=tcp://127.0.0.1:0 --set proxy.upstream=%s"):format(upstream))
+  return helper.serve("examples/proxy.lua --set proxy.listen=tcp://127.0.0.1:0 --set proxy.upstream="
+    .. tostring(upstream))
 end
 
 describe("the example", function()
