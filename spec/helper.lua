@@ -113,6 +113,22 @@ local function read_file(path)
   return file and file:read "a"
 end
 
+--- A directory with these files, until it is closed: to be held in a <close> variable. tostring() is its path.
+---@param files table<string, string> texts by name: "a.lua", "shop/init.lua"
+function M.directory(files)
+  local path <const> = os.tmpname()
+  os.remove(path)
+  for name, text in pairs(files) do
+    os.execute(("mkdir -p '%s'"):format((path .. "/" .. name):match "^(.*)/"))
+    local file <close> = assert(io.open(path .. "/" .. name, "w"))
+    file:write(text)
+  end
+  return setmetatable({}, {
+    __tostring = function() return path end,
+    __close = function() os.execute(("rm -rf '%s'"):format(path)) end,
+  })
+end
+
 --- Runs a shell command without blocking the loop, and waits for its end.
 ---@param command string
 ---@return string output of both kinds

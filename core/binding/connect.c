@@ -25,6 +25,7 @@ struct attempt {
     struct endpoint peer;
 };
 
+/* The seconds become the time at which it gives up. */
 enum { CONNECT_ADDRESSES = 1, CONNECT_SECONDS, CONNECT_OPTIONS, CONNECT_CONNECTION, CONNECT_ATTEMPT };
 
 static void attempt_on_done(void *context, int fd, const struct endpoint *peer, int error) {
@@ -65,8 +66,7 @@ static int attempt_step(lua_State *L, int resumed, lua_KContext context) {
     if (!attempt->done) {
         struct task *task = task_begin_wait(L, "connect");
         attempt->waiter = &task->waiter;
-        lua_Number seconds = support_check_seconds(L, CONNECT_SECONDS, DEFAULT_SECONDS);
-        return task_wait(L, task, task_runtime(task)->loop.now + seconds, attempt_interrupt, attempt, 0, attempt_step);
+        return task_wait(L, task, lua_tonumber(L, CONNECT_SECONDS), attempt_interrupt, attempt, 0, attempt_step);
     }
     if (attempt->fd < 0) return support_fail_errno(L, attempt->error, "connect to", push_subject(L));
     struct connection_object *connection = connection_check(L, CONNECT_CONNECTION);
@@ -102,6 +102,8 @@ int connection_connect(lua_State *L) {
     struct socket_options options;
     lua_settop(L, CONNECT_OPTIONS);
     task_begin_wait(L, "connect");
+    lua_pushnumber(L, runtime_of(L)->loop.now + support_check_seconds(L, CONNECT_SECONDS, DEFAULT_SECONDS));
+    lua_replace(L, CONNECT_SECONDS);
     size_t count = check_addresses(L, endpoints);
     support_check_options(L, CONNECT_OPTIONS, names);
     socket_options_check(L, CONNECT_OPTIONS, &options);

@@ -150,10 +150,11 @@ static int connection_object_shutdown(lua_State *L) {
     return 1;
 }
 
-/* A descriptor of its own for the file at argument 2 (a path, or an open Lua file), or -1 with errno. */
+/* A descriptor of its own for the file at argument 2 (a path, or an open Lua file), or -1 with errno. O_NONBLOCK: a
+ * FIFO must not hold up everything until somebody writes to it, open(2). */
 static int open_file(lua_State *L) {
     luaL_Stream *stream = luaL_testudata(L, 2, LUA_FILEHANDLE);
-    if (!stream) return open(luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC);
+    if (!stream) return open(luaL_checkstring(L, 2), O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     luaL_argcheck(L, stream->closef, 2, "the file is closed");
     return fcntl(fileno(stream->f), F_DUPFD_CLOEXEC, 0);
 }

@@ -84,7 +84,6 @@ static int listener_take_accepted(lua_State *L) {
 
 static void listener_on_accepted(struct listener *io, int fd, const struct endpoint *peer) {
     struct listener_object *object = (struct listener_object *)io;
-    socket_configure(fd, peer->as.any.sa_family, &(struct socket_options){.nodelay = 1});
     object->accepted_fd = fd;
     object->accepted_peer = peer;
     if (runtime_call(object->runtime, listener_take_accepted, object) < 0) {
@@ -171,14 +170,13 @@ static int listen_on(lua_State *L) {
     return 1;
 }
 
-/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on (or bound, udp) now? */
+/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
 static int probe(lua_State *L) {
-    struct address_object *address = address_test(L, 1);
+    struct address_object *address = check_stream_address(L, LISTEN_ADDRESS);
+    struct listener_object settings;
     struct socket_options options;
-    luaL_argcheck(L, address, 1, "it must be an address");
-    socket_options_check(L, 2, &options);
-    if (socket_probe(&address->endpoint, scheme_is_datagram(address->scheme), &options) < 0)
-        return listener_fail(L, errno);
+    check_options(L, 2, &settings, &options);
+    if (socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
     lua_pushboolean(L, 1);
     return 1;
 }

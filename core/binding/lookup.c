@@ -60,6 +60,7 @@ static int push_addresses(lua_State *L, const struct lookup_object *object) {
     return 1;
 }
 
+/* The seconds become the time at which it gives up. */
 enum { LOOKUP_URL = 1, LOOKUP_SECONDS, LOOKUP_OBJECT };
 
 static int lookup_step(lua_State *L, int resumed, lua_KContext context) {
@@ -72,8 +73,7 @@ static int lookup_step(lua_State *L, int resumed, lua_KContext context) {
     struct task *task = task_begin_wait(L, "lookup");
     object->waiter = &task->waiter;
     lua_pop(L, 1);
-    return task_wait(L, task, task_runtime(task)->loop.now + support_check_seconds(L, LOOKUP_SECONDS, DEFAULT_SECONDS),
-                     lookup_interrupt, object, 0, lookup_step);
+    return task_wait(L, task, lua_tonumber(L, LOOKUP_SECONDS), lookup_interrupt, object, 0, lookup_step);
 }
 
 /* address.lookup(url, seconds) -> a list of address objects, or nil, message, code */
@@ -82,6 +82,8 @@ static int lookup(lua_State *L) {
     struct endpoint endpoint;
     address_check(L, LOOKUP_URL, &address);
     lua_settop(L, LOOKUP_SECONDS);
+    lua_pushnumber(L, runtime_of(L)->loop.now + support_check_seconds(L, LOOKUP_SECONDS, DEFAULT_SECONDS));
+    lua_replace(L, LOOKUP_SECONDS);
     if (endpoint_from_address(&endpoint, &address) == 0) {
         lua_createtable(L, 1, 0);
         address_push(L, address.scheme, &endpoint);

@@ -104,9 +104,11 @@ void runtime_free(struct runtime *runtime) {
     struct task *left = runtime_abandon_tasks(runtime);
     scope_drop(runtime->scope);
     lua_close(runtime->L);
-    while (left) {
+    runtime->L = NULL;
+    while (left) { /* only now: a handle that is collected at the close still looks at its task */
         struct task *task = left;
         left = task->next;
+        scope_drop(task->home);
         heap_allocate(&runtime->heap, task, sizeof *task, 0);
     }
     heap_destroy(&runtime->heap);

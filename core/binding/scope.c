@@ -26,9 +26,11 @@ void scope_drop(struct scope *scope) {
     if (--scope->holders) return;
     assert(!scope->count); /* its tasks hold it */
     lua_State *L = scope->runtime->L;
-    luaL_unref(L, LUA_REGISTRYINDEX, scope->context);
-    luaL_unref(L, LUA_REGISTRYINDEX, scope->failure);
-    luaL_unref(L, LUA_REGISTRYINDEX, scope->traceback);
+    if (L) { /* else the state is closed, and its registry gone */
+        luaL_unref(L, LUA_REGISTRYINDEX, scope->context);
+        luaL_unref(L, LUA_REGISTRYINDEX, scope->failure);
+        luaL_unref(L, LUA_REGISTRYINDEX, scope->traceback);
+    }
     free(scope);
 }
 
@@ -104,6 +106,5 @@ void scope_abandon(struct task *task) {
     struct scope *own = task->scope;
     while (own && own->group) own = own->outer; /* a group is held by its object */
     if (task->elder_link) scope_unlink(task->home, task);
-    scope_drop(task->home);
     if (own) scope_drop(own);
 }

@@ -33,7 +33,7 @@ void scope_add(struct scope *scope, struct task *task);
 /* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiters and lets an ending
  * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
-void scope_abandon(struct task *task);  /* takes out a task that will never run again: the state is being closed */
+void scope_abandon(struct task *task);  /* takes out a task that will never run again, but that still holds the scope */
 void scope_cancel(struct scope *scope); /* every task in it */
 
 /* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */

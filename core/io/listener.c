@@ -23,16 +23,20 @@ static void listener_rest(struct listener *listener) {
     listener_watch(listener);
 }
 
-/* No descriptor is left for a client: use the spare one to tell it so by a close. */
-static void listener_turn_away(struct listener *listener, int error) {
+/* No descriptor is left for a client: use the spare one to tell it so by a close. Returns whether there may be another:
+ * accept(2) looks for a descriptor before it looks for a client, so perhaps there was none. */
+static int listener_turn_away(struct listener *listener, int error) {
     struct loop *loop = listener->loop;
     if (loop->reserve >= 0) close(loop->reserve);
     int fd = socket_accept(listener->io.fd, NULL);
+    int nobody = fd < 0 && (errno == EAGAIN || errno == EWOULDBLOCK);
     if (fd >= 0) close(fd);
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    if (nobody) return 0;
     loop->counts.refused++;
     if (fd < 0 || loop->reserve < 0) listener_rest(listener);
     listener->refused(listener, error);
+    return 1;
 }
 
 static int is_exhaustion(int error) {
@@ -48,8 +52,7 @@ static int listener_accept_one(struct listener *listener) {
         return 1;
     }
     if (errno == EAGAIN || errno == EWOULDBLOCK) return 0;
-    if (is_exhaustion(errno)) listener_turn_away(listener, errno);
-    return 1;
+    return is_exhaustion(errno) ? listener_turn_away(listener, errno) : 1;
 }
 
 static void listener_on_event(struct ev_loop *ev, ev_io *io, int events) {

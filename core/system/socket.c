@@ -136,8 +136,8 @@ int socket_listen(const struct endpoint *endpoint, const struct socket_options *
     return fd;
 }
 
-int socket_probe(const struct endpoint *endpoint, int datagram, const struct socket_options *options) {
-    int fd = datagram ? socket_datagram(endpoint, NULL, AF_UNSPEC, options) : socket_bind(endpoint, options);
+int socket_probe(const struct endpoint *endpoint, const struct socket_options *options) {
+    int fd = socket_bind(endpoint, options);
     if (fd < 0) return -1;
     close(fd);
     socket_unlink(endpoint);

@@ -20,8 +20,8 @@ struct socket_options {
 /* Binds and listens; SO_REUSEADDR is always on. A stale Unix socket file that nobody listens on is replaced.
  * Accepted sockets inherit nodelay, keepalive and the buffers, so they need no socket_configure. */
 int socket_listen(const struct endpoint *endpoint, const struct socket_options *options);
-/* Binds without listening and closes again: would socket_listen (or socket_datagram) succeed? */
-int socket_probe(const struct endpoint *endpoint, int datagram, const struct socket_options *options);
+/* Binds without listening and closes again: would socket_listen succeed? */
+int socket_probe(const struct endpoint *endpoint, const struct socket_options *options);
 /* Starts a connection; a descriptor whose connect(2) may still be in progress. */
 int socket_connect(const struct endpoint *endpoint, const struct socket_options *options);
 /* The outcome of a connect(2) that became writable: 0 or an errno value (SO_ERROR). */

@@ -64,6 +64,14 @@ local function open_all(server, addresses, handler, options)
   return server
 end
 
+local function probe(at, options)
+  if at.scheme ~= "udp" then return listener.probe(at, options) end
+  local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
+  if not socket then return nil, message, code end
+  socket:close()
+  return true
+end
+
 --- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
 local function probe_all(addresses, options, claimed)
   for _, at in ipairs(addresses) do
@@ -72,7 +80,7 @@ local function probe_all(addresses, options, claimed)
       return nil, "listen on " .. name .. ": another script serves it", "exists"
     end
     claimed[name] = true
-    local free <const>, message <const>, code <const> = listener.probe(at, options)
+    local free <const>, message <const>, code <const> = probe(at, options)
     if not free then return nil, message, code end
   end
   return setmetatable({ sockets = {}, addresses = addresses, address = addresses[1], is_open = false }, Server)

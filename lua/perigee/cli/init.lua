@@ -78,6 +78,7 @@ end
 ---@param argv string[]
 ---@return integer status
 function M.main(argv)
+  if argv[1] == "--version" then return commands.version() end
   if #argv == 0 then
     io.stderr:write(arguments.help(specification))
     return 2

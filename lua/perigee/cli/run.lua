@@ -10,6 +10,7 @@ local log <const> = require "perigee.log"
 local M <const> = {}
 
 local DESCRIPTORS <const> = 1048576
+local ON_STOP_SECONDS <const> = 0.1 -- that on_stop has at least, also when connections get no time
 
 local function log_failures()
   core.on_failure(function(message, traceback, service)
@@ -52,11 +53,15 @@ end
 
 --- Closes all servers and calls on_stop, each service beside the others, within the drain time.
 function Run:stop_services()
-  core.deadline(self.drain, core.group, function(group)
+  local function stop_all(group)
     for _, service in ipairs(self.services) do
       group:spawn(service.stop, service, log.of(service.name).error)
     end
-  end)
+    return true
+  end
+  if not core.deadline(math.max(self.drain, ON_STOP_SECONDS), core.group, stop_all) then
+    log.warn "the drain deadline has passed: on_stop is cancelled"
+  end
 end
 
 local function tasks_of(services)

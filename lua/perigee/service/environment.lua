@@ -38,6 +38,14 @@ local function load_beside(environment, directory, name)
   end
 end
 
+--- A module that is shared; when there is none, the error is at the line of the script that asked.
+local function load_shared(name)
+  local ok <const>, value <const> = pcall(require, name)
+  if ok then return value end
+  local is_missing <const> = type(value) == "string" and value:find "^module '"
+  error(value, is_missing and 3 or 0)
+end
+
 --- require for a service: modules beside its script are its own, loaded once for it; all others are shared.
 local function own_require(environment, directory)
   local loaded <const> = {}
@@ -47,7 +55,10 @@ local function own_require(environment, directory)
       error(("module '%s' is the runtime's own: services use perigee.%s"):format(name, name:sub(6)), 2)
     end
     local chunk <const>, path <const> = load_beside(environment, directory, name)
-    if not chunk then return require(name) end
+    if not chunk then
+      local value <const> = load_shared(name)
+      return value
+    end
     local value = chunk(name, path)
     if value == nil then value = true end
     loaded[name] = value

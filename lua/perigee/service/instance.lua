@@ -67,12 +67,13 @@ function Service:join()
 end
 
 --- Closes its servers and calls what on_stop registered, each protected.
----@param on_failure fun(message: string)
+---@param on_failure fun(message: string, fields: { traceback: string })
 function Service:stop(on_failure)
   for _, server in ipairs(self.servers) do server:close() end
   for _, f in ipairs(self.stop_functions) do
-    local ok <const>, failure <const> = xpcall(f, debug.traceback)
-    if not ok then on_failure(failure) end
+    local ok <const>, failure <const> = xpcall(f, with_traceback)
+    if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
+    if not ok then on_failure(failure.message, { traceback = failure.traceback }) end
   end
 end
 

@@ -10,7 +10,7 @@ function converters.string(text) return text end
 function converters.number(text, default)
   local number <const> = tonumber(text)
   if not number then return nil, "a number" end
-  if math.type(default) ~= "integer" then return number end
+  if math.type(default) == "float" then return number + 0.0 end
   return math.tointeger(number), "an integer"
 end
 

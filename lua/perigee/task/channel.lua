@@ -11,13 +11,16 @@ local function is_full(self)
   return self.last - self.first + 1 >= math.max(self.capacity, 1)
 end
 
---- An entry that its sender no longer wants delivered: the receivers skip it.
-local function withdraw(entry)
-  entry.withdrawn = true
+--- Takes back what its sender no longer wants delivered. Of such entries there is one at a time.
+local function withdraw(self, entry)
+  if entry.taken then return end
+  self[self.last] = nil
+  self.last = self.last - 1
+  self.senders:wake()
 end
 
 local function wait_until_taken(self, entry)
-  local _ <close> = setmetatable({}, { __close = function() if not entry.taken then withdraw(entry) end end })
+  local _ <close> = setmetatable({}, { __close = function() withdraw(self, entry) end })
   while not entry.taken do
     if self.closed then return nil, "send: the channel is closed", "closed" end
     entry.sender:wait()
@@ -43,13 +46,12 @@ function Channel:send(value)
 end
 
 local function take(self)
-  while self.first <= self.last do
-    local entry <const> = self[self.first]
-    self[self.first] = nil
-    self.first = self.first + 1
-    self.senders:wake()
-    if not entry.withdrawn then return entry end
-  end
+  if self.first > self.last then return end
+  local entry <const> = self[self.first]
+  self[self.first] = nil
+  self.first = self.first + 1
+  self.senders:wake()
+  return entry
 end
 
 --- Receives the next value; waits while there is none.

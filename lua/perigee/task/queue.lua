@@ -40,7 +40,9 @@ local stores <const> = {
 ---@param priority number? of a priority queue: lower comes first; default 0
 function Queue:put(value, priority)
   if value == nil then error("bad argument 'value' (nil cannot be put)", 2) end
-  if priority ~= nil and type(priority) ~= "number" then error("bad argument 'priority' (a number expected)", 2) end
+  if priority ~= nil and (type(priority) ~= "number" or priority ~= priority) then -- NaN has no order
+    error("bad argument 'priority' (a number expected)", 2)
+  end
   while #self.store >= self.limit do self.putters:wait() end
   self.store:push(value, priority or 0)
   self.unfinished = self.unfinished + 1
@@ -53,8 +55,11 @@ end
 ---@return string? message
 ---@return string? code "timeout"
 function Queue:get(seconds)
-  while #self.store == 0 do
-    if not self.getters:wait(seconds) then return nil, "get: the queue stayed empty", "timeout" end
+  local limit <const> = core.now() + (seconds or math.huge)
+  while #self.store == 0 do -- woken, but another task was quicker: the time that is left
+    if not self.getters:wait(math.max(limit - core.now(), 0)) then
+      return nil, "get: the queue stayed empty", "timeout"
+    end
   end
   local value <const> = self.store:pop()
   self.putters:wake()

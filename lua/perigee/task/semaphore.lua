@@ -27,8 +27,11 @@ Place.__close = Place.release
 ---@return string? message
 ---@return string? code "timeout"
 function Semaphore:acquire(seconds)
-  while self.free == 0 do
-    if not self.waiting:wait(seconds) then return nil, "acquire: no place became free", "timeout" end
+  local limit <const> = core.now() + (seconds or math.huge)
+  while self.free == 0 do -- woken, but another task was quicker: the time that is left
+    if not self.waiting:wait(math.max(limit - core.now(), 0)) then
+      return nil, "acquire: no place became free", "timeout"
+    end
   end
   self.free = self.free - 1
   return setmetatable({ semaphore = self }, Place)

@@ -21,7 +21,7 @@ function Listener:close() end
 ---@return string? code
 function M.listen(address, handler, options) end
 
---- Could the address be listened on (or bound, for udp) now?
+--- Could the address be listened on now?
 ---@param address perigee.Address
 ---@param options table?
 ---@return true?
