@@ -74,8 +74,8 @@ test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 
 test-valgrind: all  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
-	@valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
-	  env PERIGEE=$(PERIGEE) $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
+	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
+	  $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
 	left=$$(grep -A1 '^==.*Open ' build/valgrind.log | grep -vc 'Open \|inherited\|^--'); \
 	if [ $$status != 0 ] || [ $$left != 0 ]; then echo "valgrind: failed, $$left descriptors left open"; exit 1; fi
 

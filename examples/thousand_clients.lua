@@ -1,4 +1,4 @@
---- A thousand clients in one process on one thread: each connects, talks to an echo service for some rounds, and leaves.
+--- A thousand clients in one process, on one thread: each connects, talks to an echo service for some rounds, leaves.
 ---   perigee run scripts/echo.lua
 ---   perigee run examples/thousand_clients.lua
 

@@ -159,7 +159,7 @@ function M.python(program, arguments)
 end
 
 --- The binary that runs this spec, to be run as a user would.
-M.binary = os.getenv "PERIGEE" or require "lfs".symlinkattributes("/proc/self/exe", "target")
+M.binary = os.getenv "PERIGEE" or require "lfs".symlinkattributes("/proc/self/exe", "target"):gsub(" %(deleted%)$", "")
 
 ---@class spec.Process
 ---@field pid integer

@@ -5,12 +5,6 @@ local task <const> = require "perigee.task"
 
 local LARGE <const> = helper.is_tiny and 20000 or 1500000
 
-local function assert_misuse(pattern, f)
-  local ok <const>, message <const> = pcall(f)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
-
 local function assert_failure(code, pattern, ...)
   local value <const>, message <const>, got <const> = ...
   assert.same({ nil, code }, { value, got })
@@ -94,7 +88,10 @@ for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } d
       end)
 
       it("until a delimiter finds it wherever reads divide it", function()
-        for _, case in ipairs { { "a\r\n\r\n", "\r\n\r\n", "a" }, { "aaab", "aab", "a" }, { "\r\n\r\r\n\r\n", "\r\n\r\n", "\r\n\r" } } do
+        local cases <const> = {
+          { "a\r\n\r\n", "\r\n\r\n", "a" }, { "aaab", "aab", "a" }, { "\r\n\r\r\n\r\n", "\r\n\r\n", "\r\n\r" },
+        }
+        for _, case in ipairs(cases) do
           local t <const> = parked(a.read_until, a, case[2])
           trickle(b, case[1])
           assert.equal(case[3], (t:join()))

@@ -77,7 +77,8 @@ for name, pair in pairs { ["TCP"] = tcp_pair, ["net.pair"] = net.pair } do
       end)
 
       it("keeps the order of small and large pieces, strings and buffers", function()
-        local sizes <const> = helper.is_tiny and { 1, 3, 7, 8, 10, 11, 12, 100 } or { 1, 100, 1999, 2001, 4095, 4096, 9000 }
+        local sizes <const> = helper.is_tiny and { 1, 3, 7, 8, 10, 11, 12, 100 }
+          or { 1, 100, 1999, 2001, 4095, 4096, 9000 }
         local pieces <const> = {}
         for i = 1, helper.is_tiny and 50 or 500 do
           pieces[i] = string.char(65 + i % 26):rep(sizes[i * 7 % #sizes + 1])

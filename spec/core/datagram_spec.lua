@@ -49,7 +49,9 @@ describe("a datagram socket", function()
     local server <close> = serve(function(message) return message end)
     local client <close> = client_of(server)
     local array <const> = buffer.array("u16", 2):fill(65535)
-    for _, message in ipairs { "text", 12, "", array, buffer.new(0), "a\0b" } do assert.is_true(client:send(message)) end
+    for _, message in ipairs { "text", 12, "", array, buffer.new(0), "a\0b" } do
+      assert.is_true(client:send(message))
+    end
     for _, expected in ipairs { "text", "12", "", array:string(), "", "a\0b" } do
       local message <const>, from <const> = client:receive()
       assert.same({ expected, true }, { message, from == server.address })

@@ -34,7 +34,7 @@ for name, make in pairs(kinds) do
     helper.leaves_nothing(before_each, after_each)
 
     it("come back as they were sent, whatever their size", function()
-      local server <close>, conn <const>, frames <const> = echo(make)
+      local _ <close>, conn <const>, frames <const> = echo(make)
       local _ <close> = conn
       for _ = 1, 20 do
         local message <const> = random_message()
@@ -44,7 +44,7 @@ for name, make in pairs(kinds) do
     end)
 
     it("may be sent many at a time", function()
-      local server <close>, conn <const>, frames <const> = echo(make)
+      local _ <close>, conn <const>, frames <const> = echo(make)
       local _ <close> = conn
       local messages <const> = {}
       for i = 1, 50 do messages[i] = tostring(i):rep(i) end

@@ -134,7 +134,8 @@ describe("a channel", function()
       local full <const>, empty <const> = task.channel(capacity), task.channel(capacity)
       if capacity == 1 then full:send "held" end
       local tasks <const> = {
-        parked(full.send, full, 1), parked(full.send, full, 2), parked(empty.receive, empty), parked(empty.receive, empty),
+        parked(full.send, full, 1), parked(full.send, full, 2),
+        parked(empty.receive, empty), parked(empty.receive, empty),
       }
       full:close()
       do local _ <close> = empty end
