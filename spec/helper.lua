@@ -102,10 +102,12 @@ function M.tcp_pair(options)
   return client, accepted:receive()
 end
 
---- A file name for a test, in a directory of its own; nothing is created.
+--- A path for a test, at which nothing is.
 ---@return string
 function M.temporary_name()
-  return os.tmpname()
+  local path <const> = os.tmpname()
+  os.remove(path)
+  return path
 end
 
 local function read_file(path)
@@ -116,8 +118,7 @@ end
 --- A directory with these files, until it is closed: to be held in a <close> variable. tostring() is its path.
 ---@param files table<string, string> texts by name: "a.lua", "shop/init.lua"
 function M.directory(files)
-  local path <const> = os.tmpname()
-  os.remove(path)
+  local path <const> = M.temporary_name()
   for name, text in pairs(files) do
     os.execute(("mkdir -p '%s'"):format((path .. "/" .. name):match "^(.*)/"))
     local file <close> = assert(io.open(path .. "/" .. name, "w"))

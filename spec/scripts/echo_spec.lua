@@ -47,13 +47,13 @@ describe("the echo script", function()
   it("answers nc over IPv6", function()
     local _ <close>, address <const>, port <const> = start "tcp://[::1]:0"
     assert.equal("tcp://[::1]:" .. port, address)
-    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -6 -q1 ::1 " .. port) })
+    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -6 -N ::1 " .. port) })
   end)
 
   it("answers nc over a Unix socket, and removes the socket at its end", function()
     local path <const> = helper.temporary_name() .. ".sock"
     local process <close> = start("unix:" .. path)
-    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -U -q1 " .. path) })
+    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -U -N " .. path) })
     process:signal "TERM"
     assert.equal(0, process:wait())
     assert.is_nil(io.open(path))
@@ -67,7 +67,7 @@ describe("the echo script", function()
       killed:wait()
     end
     local process <close> = start("unix:" .. path)
-    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -U -q1 " .. path) })
+    assert.same({ "hi\n", 0 }, { helper.run("printf 'hi\\n' | nc -U -N " .. path) })
     process:signal "TERM"
     process:wait()
   end)

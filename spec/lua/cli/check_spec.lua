@@ -15,6 +15,12 @@ local function serve(address)
   return ('require "perigee.net".serve("%s", function() end)\n'):format(address)
 end
 
+--- An address that nobody has.
+local function free_address(scheme)
+  local server <close> = assert(net.serve(scheme .. "://127.0.0.1:0", print))
+  return tostring(server.address)
+end
+
 describe("perigee check", function()
   helper.leaves_nothing(before_each, after_each)
 
@@ -80,16 +86,17 @@ describe("perigee check", function()
     end)
 
     it("tells that two scripts claim one port over " .. scheme, function()
-      local text <const> = serve(scheme .. "://127.0.0.1:17999")
-      local output <const>, status <const> = check({ ["a.lua"] = text, ["b.lua"] = text }, "a.lua b.lua")
-      assert.equal(("DIR/a.lua: ok\nDIR/b.lua:1: listen on %s://127.0.0.1:17999: another script serves it\n")
-        :format(scheme), output)
+      local address <const> = free_address(scheme)
+      local files <const> = { ["a.lua"] = serve(address), ["b.lua"] = serve(address) }
+      local output <const>, status <const> = check(files, "a.lua b.lua")
+      assert.equal(("DIR/a.lua: ok\nDIR/b.lua:1: listen on %s: another script serves it\n"):format(address), output)
       assert.equal(1, status)
     end)
   end
 
   it("lets one script serve TCP and another UDP on one port", function()
-    local files <const> = { ["a.lua"] = serve "tcp://127.0.0.1:17999", ["b.lua"] = serve "udp://127.0.0.1:17999" }
+    local stream <const> = free_address "tcp"
+    local files <const> = { ["a.lua"] = serve(stream), ["b.lua"] = serve((stream:gsub("^tcp", "udp"))) }
     assert.same({ "DIR/a.lua: ok\nDIR/b.lua: ok\n", 0 }, { check(files, "a.lua b.lua") })
   end)
 
