@@ -55,6 +55,11 @@ static int scope_object_cancel(lua_State *L) {
     return 0;
 }
 
+static int scope_object_cancel_background(lua_State *L) {
+    scope_cancel_background(check_scope(L, 1));
+    return 0;
+}
+
 static int scope_join_step(lua_State *L, int status, lua_KContext context) {
     struct scope *scope = check_scope(L, 1);
     (void)context;
@@ -168,11 +173,10 @@ static int group_run(lua_State *L) {
 }
 
 void scope_open(lua_State *L) {
-    static const luaL_Reg methods[] = {{"spawn", scope_object_spawn},
-                                       {"enter", scope_object_enter},
-                                       {"cancel", scope_object_cancel},
-                                       {"join", scope_object_join},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"spawn", scope_object_spawn},   {"enter", scope_object_enter},
+        {"cancel", scope_object_cancel}, {"cancel_background", scope_object_cancel_background},
+        {"join", scope_object_join},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"group", group_run}, {"scope", scope_make}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

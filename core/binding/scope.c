@@ -64,6 +64,11 @@ void scope_cancel(struct scope *scope) {
     for (struct task *task = scope->tasks; task; task = task->younger) task_cancel(task);
 }
 
+void scope_cancel_background(struct scope *scope) {
+    for (struct task *task = scope->tasks; task; task = task->younger)
+        if (!task->ended) task_cancel(task);
+}
+
 struct scope *scope_current(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     struct task *task = runtime->current;

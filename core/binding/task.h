@@ -45,9 +45,9 @@ struct task {
     struct scope *scope;                /* the innermost scope opened by it; NULL: none yet */
     task_interrupt *interrupt;
     void *subject;
-    double deadline; /* of task.deadline, on the loop's clock; INFINITY: none */
-    double wake_at;  /* of this wait */
-    task_ended *ended;
+    double deadline;   /* of task.deadline, on the loop's clock; INFINITY: none */
+    double wake_at;    /* of this wait */
+    task_ended *ended; /* of a task that serves something: a connection, a datagram, the process itself */
     void *ended_context;
     struct task_handle *handle; /* Lua's handle, NULL: none */
     int anchor;                 /* of the coroutine, in the registry */

@@ -4,6 +4,7 @@
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "binding/task_handle.h"
+#include "io/drain.h"
 
 #include <math.h>
 
@@ -80,7 +81,7 @@ static int task_on_failure(lua_State *L) {
     return 0;
 }
 
-/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, refused= }: what is alive */
+/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, refused= }: what is alive */
 static int task_counts(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     const struct {
@@ -92,9 +93,10 @@ static int task_counts(lua_State *L) {
         {"listeners", runtime->loop.counts.listeners},
         {"datagrams", runtime->loop.counts.datagrams},
         {"drains", runtime->loop.counts.drains},
+        {"sending", drain_count_sending(&runtime->loop)},
         {"refused", runtime->loop.counts.refused},
     };
-    lua_createtable(L, 0, 6);
+    lua_createtable(L, 0, 7);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         lua_pushinteger(L, counts[i].value);
         lua_setfield(L, -2, counts[i].name);

@@ -107,6 +107,12 @@ void drain_take(struct loop *loop, struct stream stream, struct queue queue) {
     if (drain_send(drain) == IO_BROKEN) drain_free(drain);
 }
 
+unsigned drain_count_sending(const struct loop *loop) {
+    unsigned count = 0;
+    for (const struct drain *drain = loop->drains; drain; drain = drain->next) count += drain->queue.length > 0;
+    return count;
+}
+
 void drain_stop_all(struct loop *loop) {
     while (loop->drains) drain_free(loop->drains);
 }

@@ -10,6 +10,7 @@
 
 /* Takes stream and queue, also when it fails for lack of memory (then both are dropped at once). */
 void drain_take(struct loop *loop, struct stream stream, struct queue queue);
-void drain_stop_all(struct loop *loop); /* closes every drain at once */
+unsigned drain_count_sending(const struct loop *loop); /* drains with bytes left to send */
+void drain_stop_all(struct loop *loop);                /* closes every drain at once */
 
 #endif

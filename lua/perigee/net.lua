@@ -51,6 +51,8 @@ local function resolve(urls)
 end
 
 local function open_all(server, addresses, handler, options)
+  local function close_unless_done(_, failure) if failure then server:close() end end
+  local _ <close> = setmetatable({}, { __close = close_unless_done })
   for _, at in ipairs(addresses) do
     local socket <const>, message <const>, code <const> = open(at, handler, options)
     if not socket then
@@ -95,6 +97,13 @@ local function serve(urls, handler, options)
   return open_all(server, addresses, handler, options)
 end
 
+--- What pcall gave; an error is raised again as one of the script's call. To be tail-called by what the script calls.
+local function returned(ok, ...)
+  if ok then return ... end
+  local value <const> = ...
+  error(type(value) == "string" and value:gsub("^perigee/net%.lua:%d+: ", "") or value, 2)
+end
+
 local function check_serve(urls, handler)
   if type(urls) == "string" then urls = { urls } end
   if type(urls) ~= "table" or #urls == 0 then
@@ -122,10 +131,34 @@ function M.serve(urls, handler, options)
   urls = check_serve(urls, handler)
   local current <const> = service.current()
   local ok <const>, server <const>, message <const>, code <const> = pcall(serve, urls, handler, options)
-  if not ok then error(type(server) == "string" and server:gsub("^perigee/net%.lua:%d+: ", "") or server, 2) end
+  if not ok then return returned(false, server) end
   if current and server then table.insert(current.servers, server) end
   if current and current.loading and not server then error(message, 2) end
   return server, message, code
+end
+
+local function check_url(url)
+  if type(url) ~= "string" and type(url) ~= "userdata" then error("bad argument 'url' (a URL expected)", 3) end
+end
+
+local function check_options(options)
+  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
+  local timeout <const> = options and options.timeout
+  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
+    error("option 'timeout' must be seconds above 0, not " .. tostring(timeout), 3)
+  end
+end
+
+local function connect(url, options)
+  local timeout <const> = options and options.timeout
+  local began <const> = task.now()
+  local addresses <const>, message <const>, code <const> = address.lookup(url, timeout)
+  if not addresses then return nil, message, code end
+  local left <const> = timeout and math.max(0, began + timeout - task.now())
+  local conn <const>, why <const>, short <const> = connection.connect(addresses, left, options)
+  if not conn then return nil, why, short end
+  if timeout then conn.timeout = timeout end
+  return conn
 end
 
 --- Connects to tcp:// or unix:. All addresses of a name are tried, a second one when the first is slow (RFC 8305).
@@ -138,15 +171,24 @@ end
 ---@return string? message
 ---@return string? code "timeout" "refused" "unreachable" ...
 function M.connect(url, options)
-  local timeout <const> = options and options.timeout
-  local began <const> = task.now()
-  local addresses <const>, message <const>, code <const> = address.lookup(url, timeout)
-  if not addresses then return nil, message, code end
-  local left <const> = timeout and math.max(0, began + timeout - task.now())
-  local conn <const>, why <const>, short <const> = connection.connect(addresses, left, options)
-  if not conn then return nil, why, short end
-  if timeout then conn.timeout = timeout end
-  return conn
+  check_url(url)
+  check_options(options)
+  return returned(pcall(connect, url, options))
+end
+
+local function open_datagram(url, options)
+  local remote
+  local rest <const> = {}
+  for name, value in pairs(options or {}) do rest[name] = value end
+  if rest.connect then
+    local found <const>, message <const>, code <const> = address.lookup(rest.connect)
+    if not found then return nil, message, code end
+    remote, rest.connect = found[1], nil
+  end
+  if not url and remote then return datagram.open(nil, remote, rest) end
+  local found <const>, message <const>, code <const> = address.lookup(url or "udp://0.0.0.0:0")
+  if not found then return nil, message, code end
+  return datagram.open(found[1], remote, rest)
 end
 
 --- Opens a datagram socket: bound to `url` (udp://), or to any free port. With options.connect = URL it sends to that
@@ -160,18 +202,9 @@ end
 ---@return string? message
 ---@return string? code
 function M.udp(url, options)
-  local remote
-  local rest <const> = {}
-  for name, value in pairs(options or {}) do rest[name] = value end
-  if rest.connect then
-    local found <const>, message <const>, code <const> = address.lookup(rest.connect)
-    if not found then return nil, message, code end
-    remote, rest.connect = found[1], nil
-  end
-  if not url and remote then return datagram.open(nil, remote, rest) end
-  local found <const>, message <const>, code <const> = address.lookup(url or "udp://0.0.0.0:0")
-  if not found then return nil, message, code end
-  return datagram.open(found[1], remote, rest)
+  if url ~= nil then check_url(url) end
+  check_options(options)
+  return returned(pcall(open_datagram, url, options))
 end
 
 --- Two connections of this process that are connected with each other.

@@ -70,8 +70,15 @@ local function tasks_of(services)
   return count
 end
 
+--- Background tasks would go on for ever: only what serves a connection or a datagram gets time to finish.
+local function cancel_background(services)
+  for _, service in ipairs(services) do service.scope:cancel_background() end
+  core.sleep(0)
+end
+
 --- Waits for what is under way, until `deadline`; what is left then is cancelled.
 function Run:drain_services(deadline)
+  cancel_background(self.services)
   local left <const> = tasks_of(self.services)
   if left > 0 then log.info("draining", { tasks = left, seconds = self.drain }) end
   for _, service in ipairs(self.services) do service.scope:join(math.max(0, deadline - core.now())) end
@@ -81,7 +88,7 @@ function Run:drain_services(deadline)
     service.scope:cancel()
     service.scope:join()
   end
-  while core.counts().drains > 0 and core.now() < deadline do core.sleep(0.005) end
+  while core.counts().sending > 0 and core.now() < deadline do core.sleep(0.005) end
 end
 
 function Run:stop()

@@ -36,6 +36,9 @@ function Scope:enter(f, ...) end
 --- Cancels every task of the scope.
 function Scope:cancel() end
 
+--- Cancels the tasks that serve no connection and no datagram.
+function Scope:cancel_background() end
+
 --- Waits until no task is left.
 ---@param seconds number? to wait at most
 ---@return true? empty
@@ -101,7 +104,8 @@ function M.waitlist() end
 ---@param f fun(message: string, traceback: string, context: any)
 function M.on_failure(f) end
 
---- What is alive: tasks, connections, listeners, datagrams, drains; and refused clients since the start.
+--- What is alive: tasks, connections, listeners, datagrams, drains (those of them that have bytes left to send:
+--- sending); and refused clients since the start.
 ---@return table<string, integer>
 function M.counts() end
 

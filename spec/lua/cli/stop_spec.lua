@@ -40,6 +40,22 @@ for name, number in pairs { TERM = 15, INT = 2 } do
       assert.matches("info  perigee  stopping signal=SIG" .. name .. "\n$", process:output())
     end)
 
+    it("cancels background tasks at once, and cleans up after them", function()
+      local directory <close> = helper.directory { ["a.lua"] = PROLOGUE .. [[
+net.serve("tcp://127.0.0.1:0", print)
+task.spawn(function()
+  local _ <close> = tell "cleaned up"
+  while true do task.sleep(1) end
+end)
+]] }
+      local process <close> = helper.start(("%s run --drain 600 %s/a.lua"):format(helper.binary, directory))
+      process:wait_for "listening"
+      process:signal(name)
+      assert.equal(0, process:wait())
+      assert.matches("cleaned up", process:output())
+      assert.is_nil(process:output():find("draining", 1, true))
+    end)
+
     it("lets a connection finish its work, and accepts no other", function()
       local directory <close> = helper.directory { ["a.lua"] = WORK }
       local process <close> = helper.start(("%s run %s/a.lua"):format(helper.binary, directory))
