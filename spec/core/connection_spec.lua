@@ -40,7 +40,7 @@ describe("a connection", function()
 
   it("knows both its ends over a Unix socket while it is open", function()
     local path <const> = "unix:@perigee-connection-spec-" .. math.random(1 << 40)
-    local server <close> = net.serve(path, function(conn) conn:write(tostring(conn.address)) end)
+    local _ <close> = net.serve(path, function(conn) conn:write(tostring(conn.address)) end)
     local conn <const> = net.connect(path)
     assert.same({ path, path }, { conn:read_all(), tostring(conn.peer) })
     conn:close()
@@ -163,7 +163,8 @@ describe("connecting", function()
 
   it("fails in time when there is no answer", function()
     local silent <const> = helper.unanswered_address()
-    assert_failure("timeout", "^connect to unix:@.*: Connection timed out", net.connect(silent.address, { timeout = 0.01 }))
+    assert_failure("timeout", "^connect to unix:@.*: Connection timed out",
+      net.connect(silent.address, { timeout = 0.01 }))
     assert_failure("timeout", "", connection.connect(address.lookup(silent.address), 0))
     silent.close()
   end)

@@ -164,9 +164,11 @@ describe("a listener", function()
 
   it("cannot have an address twice", function()
     local server <close> = listen(echo)
-    assert_failure("exists", "^listen on tcp://127.0.0.1:%d+: Address already in use", listener.listen(server.address, echo))
+    assert_failure("exists", "^listen on tcp://127.0.0.1:%d+: Address already in use",
+      listener.listen(server.address, echo))
     assert_failure("exists", "^listen on ", listener.probe(server.address))
-    assert_failure("unreachable", "^listen on tcp://192.0.2.1:0: ", listener.listen(address.lookup "tcp://192.0.2.1:0"[1], echo))
+    assert_failure("unreachable", "^listen on tcp://192.0.2.1:0: ",
+      listener.listen(address.lookup "tcp://192.0.2.1:0"[1], echo))
   end)
 
   it("shares an address when each is told to", function()
@@ -197,7 +199,10 @@ describe("a listener", function()
     assert_misuse("function expected", listener.listen, at)
     assert_misuse("cannot use the scheme 'udp'", listener.listen, address.lookup "udp://127.0.0.1:0"[1], echo)
     assert_misuse("no option 'max_tasks'", listener.listen, at, echo, { max_tasks = 1 })
-    for option, value in pairs { timeout = 0, max_connections = 0, high_water = -1, backlog = 1.5, nodelay = 1, keepalive = 0 } do
+    local wrong <const> = {
+      timeout = 0, max_connections = 0, high_water = -1, backlog = 1.5, nodelay = 1, keepalive = 0,
+    }
+    for option, value in pairs(wrong) do
       assert_misuse("option '" .. option .. "' must be", listener.listen, at, echo, { [option] = value })
     end
     assert_misuse("table expected", listener.listen, at, echo, 5)
