@@ -1,132 +1,204 @@
---- Names, asked of a small name server in the spec (RFC 1035).
-
-local address <const> = require "core.address"
 local helper <const> = require "spec.helper"
 local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
-local A <const>, NXDOMAIN <const> = 1, 3
+local A <const>, AAAA <const> = 1, 28
+local NO_SUCH_NAME <const>, SERVER_FAILED <const> = 3, 2
 
-local function read_name(query)
-  local labels <const>, at = {}, 13
-  while query:byte(at) ~= 0 do
+--- What the name server knows: addresses, as the bytes of their records.
+local zone <const> = {
+  ["one.example"] = { [A] = { "\127\0\0\1" } },
+  ["six.example"] = { [AAAA] = { ("\0"):rep(15) .. "\1" } },
+  ["both.example"] = { [A] = { "\127\0\0\1" }, [AAAA] = { ("\0"):rep(15) .. "\1" } },
+  ["several.example"] = { [A] = { "\127\0\0\2", "\127\0\0\3", "\127\0\0\4" } },
+  ["two.example"] = { [A] = { "\127\0\0\2", "\127\0\0\3" } },
+  ["empty.example"] = {},
+}
+
+--- The name and the type that a query asks for, and where its question ends.
+local function parse(query)
+  local labels <const>, position = {}, 13
+  while true do
     local label
-    label, at = string.unpack("s1", query, at)
-    labels[#labels + 1] = label
+    label, position = string.unpack("s1", query, position)
+    if label == "" then break end
+    labels[#labels + 1] = label:lower()
   end
-  return table.concat(labels, "."), at + 1
+  return table.concat(labels, "."), string.unpack(">I2", query, position), position + 3
 end
 
-local function packed(text)
-  local bytes <const> = {}
-  for byte in text:gmatch "%d+" do bytes[#bytes + 1] = string.char(byte) end
-  return table.concat(bytes)
-end
-
---- The answer to a query, with the IPv4 addresses that `zone` has for the name.
-local function answer(query, zone)
-  local name <const>, after <const> = read_name(query)
-  local kind <const> = string.unpack(">I2", query, after)
-  local known <const> = zone[name]
+local function answer(query)
+  local name <const>, kind <const>, question_end <const> = parse(query)
+  if name:find "^silent" then return nil end
+  local entry <const> = zone[name]
+  local status <const> = name:find "^broken" and SERVER_FAILED or entry and 0 or NO_SUCH_NAME
   local records <const> = {}
-  for _, ip in ipairs(known and kind == A and known or {}) do
-    records[#records + 1] = string.pack(">I2I2I2I4s2", 0xC00C, A, 1, 0, packed(ip))
+  for _, data in ipairs(entry and entry[kind] or {}) do
+    records[#records + 1] = string.pack(">I2I2I2I4s2", 0xc00c, kind, 1, 60, data)
   end
-  local flags <const> = 0x8180 | (known and 0 or NXDOMAIN)
-  return query:sub(1, 2) .. string.pack(">I2I2I2I2I2", flags, 1, #records, 0, 0) .. query:sub(13, after + 3)
-    .. table.concat(records)
+  return query:sub(1, 2) .. string.pack(">I2I2I2I2I2", 0x8180 | status, 1, #records, 0, 0) ..
+    query:sub(13, question_end) .. table.concat(records)
+end
+
+--- The servers of the system, as a list for net.name_servers.
+local function system_servers()
+  local servers <const> = {}
+  for line in io.lines "/etc/resolv.conf" do
+    local server <const> = line:match "^nameserver%s+([%x.:]+)"
+    if server then servers[#servers + 1] = (server:find ":" and "[%s]:53" or "%s:53"):format(server) end
+  end
+  return servers[1] and table.concat(servers, ",") or "127.0.0.1:53"
+end
+
+local function hosts(url)
+  local names <const> = {}
+  for i, at in ipairs(assert(net.lookup(url))) do names[i] = at.host end
+  table.sort(names)
+  return names
+end
+
+local function assert_failure(code, pattern, ...)
+  local value <const>, message <const>, got <const> = ...
+  assert.same({ nil, code }, { value, got })
+  assert.matches(pattern, message)
 end
 
 describe("a lookup", function()
   helper.leaves_nothing(before_each, after_each)
 
-  local asked
-  --- Serves a zone while `body` runs. The resolver keeps a socket for a while, so it is part of the set-up.
-  local function with_zone(zone, body)
-    local server <close> = assert(net.serve("udp://127.0.0.1:0", function(query)
-      asked = asked + 1
-      return zone and answer(query, zone) or nil
-    end))
-    net.name_servers(("127.0.0.1:%d"):format(server.address.port))
-    body()
-  end
-  before_each(function() asked = 0 end)
-
-  it("of a literal or a path asks nobody", function()
-    with_zone({}, function()
-      for _, url in ipairs { "tcp://127.0.0.1:80", "tcp://[::1]:80", "unix:@x" } do
-        assert.equal(url, tostring(assert(net.lookup(url))[1]))
-      end
-      assert.equal(0, asked)
+  describe("", function()
+    local server, queries
+    before_each(function()
+      queries = 0
+      server = assert(net.serve("udp://127.0.0.1:0", function(query)
+        queries = queries + 1
+        return answer(query)
+      end))
+      net.name_servers("127.0.0.1:" .. server.address.port)
     end)
-  end)
-
-  it("gives every address of a name, with the port", function()
-    with_zone({ ["two.example"] = { "127.0.0.2", "127.0.0.3" } }, function()
-      local found <const> = assert(net.lookup "tcp://two.example:7000")
-      local names <const> = { tostring(found[1]), tostring(found[2]) }
-      table.sort(names)
-      assert.same({ "tcp://127.0.0.2:7000", "tcp://127.0.0.3:7000" }, names)
-      assert.equal(2, #found)
+    after_each(function()
+      server:close()
+      net.name_servers(system_servers())
     end)
-  end)
 
-  it("of a name that does not exist fails, and says so", function()
-    with_zone({}, function()
-      local found <const>, message <const>, code <const> = net.lookup "tcp://none.example:7000"
-      assert.same({ nil, "unreachable" }, { found, code })
-      assert.matches("tcp://none.example:7000", message, 1, true)
+    it("finds the addresses of a name, and gives them the port and the scheme", function()
+      assert.same({ "127.0.0.1" }, hosts "tcp://one.example:80")
+      assert.same({ "::1" }, hosts "tcp://six.example:80")
+      assert.same({ "127.0.0.1", "::1" }, hosts "tcp://both.example:80")
+      assert.same({ "127.0.0.2", "127.0.0.3", "127.0.0.4" }, hosts "tcp://several.example:80")
+      assert.same({ "127.0.0.1" }, hosts "udp://ONE.example:53")
+      assert.equal("udp://127.0.0.1:53", tostring(net.lookup "udp://one.example:53"[1]))
     end)
-  end)
 
-  it("that nobody answers ends at its time limit, and at a deadline", function()
-    with_zone(nil, function()
-      assert.equal("timeout", (select(3, net.lookup("tcp://silent.example:7000", 0.01))))
-      assert.equal("timeout", (select(3, task.deadline(0.01, net.lookup, "tcp://silent.example:7000"))))
+    it("tells of names that do not exist or have no address, and of servers that fail", function()
+      assert_failure("unreachable", "^look up tcp://nobody.example:80: name does not exist$",
+        net.lookup "tcp://nobody.example:80")
+      assert_failure("unreachable", "^look up tcp://empty.example:80: name has no address",
+        net.lookup "tcp://empty.example:80")
+      assert_failure("unreachable", "^look up tcp://broken.example:80: ", net.lookup "tcp://broken.example:80")
+      assert_failure("unreachable", "^look up tcp://nobody.example:80: ", net.connect "tcp://nobody.example:80")
+      assert_failure("unreachable", "^look up tcp://nobody.example:80: ", net.serve("tcp://nobody.example:80", print))
+      assert_failure("unreachable", "^look up udp://nobody.example:80: ", net.udp "udp://nobody.example:80")
+      assert_failure("unreachable", "^look up udp://nobody.example:80: ",
+        net.udp(nil, { connect = "udp://nobody.example:80" }))
     end)
-  end)
 
-  it("can be cancelled", function()
-    with_zone(nil, function()
-      local t <const> = task.spawn(net.lookup, "tcp://silent.example:7000")
-      helper.eventually(function() return asked > 0 end)
+    it("tells when nobody is at the name server's address", function()
+      server:close()
+      assert_failure("unreachable", "^look up tcp://one.example:80: ", net.lookup "tcp://one.example:80")
+    end)
+
+    it("gives up in time", function()
+      assert_failure("timeout", "^look up tcp://silent.example:80: timed out$",
+        net.lookup("tcp://silent.example:80", 0.02))
+      assert_failure("timeout", "timed out", net.lookup("tcp://silent.example:80", 0))
+      assert_failure("timeout", "timed out", net.connect("tcp://silent.example:80", { timeout = 0.02 }))
+      assert_failure("timeout", "the deadline has passed", task.deadline(0.02, net.lookup, "tcp://silent.example:80"))
+    end)
+
+    it("can be cancelled, and others go on", function()
+      local t <const> = task.spawn(net.lookup, "tcp://silent.example:80")
+      local other <const> = task.spawn(net.lookup, "tcp://silent.too.example:80", 0.05)
+      helper.eventually(function() return queries >= 2 end)
       t:cancel()
       assert.equal("cancelled", (select(3, t:join())))
+      assert.same({ "127.0.0.1" }, hosts "tcp://one.example:80")
+      assert.equal("timeout", (select(3, other:join())))
     end)
-  end)
 
-  it("is what connect does: it tries every address until one answers", function()
-    with_zone({ ["two.example"] = { "127.0.0.2", "127.0.0.1" } }, function()
-      local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn) conn:write "hello" end))
-      local conn <close> = assert(net.connect("tcp://two.example:" .. server.address.port))
-      assert.equal("hello", conn:read_all())
-      assert.equal("127.0.0.1", conn.peer.host)
+    it("runs beside others", function()
+      local found = 0
+      task.group(function(group)
+        for i = 1, 50 do
+          group:spawn(function()
+            local names <const> = hosts("tcp://several.example:" .. i)
+            found = found + #names
+            assert_failure("unreachable", "does not exist", net.lookup(("tcp://nobody%d.example:1"):format(i)))
+          end)
+        end
+      end)
+      assert.equal(150, found)
     end)
-  end)
 
-  it("is what serve does: it serves every address of a name", function()
-    with_zone({ ["here.example"] = { "127.0.0.1" } }, function()
-      local server <close> = assert(net.serve("tcp://here.example:0", function(conn) conn:write "hello" end))
-      local conn <close> = assert(net.connect(tostring(server.address)))
-      assert.equal("hello", conn:read_all())
+    it("is asked again when the name servers change", function()
+      local silent <close> = net.serve("udp://127.0.0.1:0", function() end)
+      net.name_servers("127.0.0.1:" .. silent.address.port)
+      local t <const> = task.spawn(net.lookup, "tcp://one.example:80")
+      task.sleep(0.005)
+      assert.equal("waiting", t.state)
+      net.name_servers("127.0.0.1:" .. server.address.port)
+      assert.equal("127.0.0.1", t:join()[1].host)
     end)
-  end)
 
-  it("takes localhost from the hosts file", function()
-    local found <const> = assert(net.lookup "tcp://localhost:7000")
-    assert.equal(7000, found[1].port)
-    assert.is_true(found[1].host == "127.0.0.1" or found[1].host == "::1")
-  end)
+    it("is not misled by garbage", function()
+      local liar <close> = net.serve("udp://127.0.0.1:0", function(query, from, socket)
+        local good <const> = answer(query)
+        local another <const> = ("\0\0" .. good:sub(3)):gsub("\127", "\1")
+        for _, bad in ipairs { "", "x", ("\255"):rep(500), another } do socket:send(bad, from) end
+        return good
+      end)
+      net.name_servers("127.0.0.1:" .. liar.address.port)
+      assert.same({ "127.0.0.1" }, hosts "tcp://one.example:80")
+    end)
 
-  it("refuses what is no address, naming what is wrong", function()
-    for text, why in pairs {
-      ["127.0.0.1:80"] = "scheme", ["tcp://127.0.0.1"] = "port", ["tcp://127.0.0.1:70000"] = "65535",
-      ["tcp://[::1:80"] = "", ["gopher://x:1"] = "scheme", ["tcp://:80"] = "",
-    } do
-      local parsed <const>, message <const>, code <const> = address.parse(text)
-      assert.same({ nil, "protocol" }, { parsed, code })
-      assert.matches(why, message)
-      assert.matches(text, message, 1, true)
-    end
+    it("survives answers that are cut anywhere", function()
+      local length = 0
+      local cutter <close> = net.serve("udp://127.0.0.1:0", function(query)
+        length = length + 1
+        return answer(query):sub(1, length)
+      end)
+      net.name_servers("127.0.0.1:" .. cutter.address.port)
+      for _ = 1, 40 do net.lookup("tcp://several.example:80", 0.005) end
+      net.name_servers("127.0.0.1:" .. server.address.port)
+      assert.same({ "127.0.0.1" }, hosts "tcp://one.example:80")
+    end)
+
+    it("lets a connect try every address of a name", function()
+      local found <const> = net.lookup "tcp://two.example:1"
+      local last <const> = found[2]
+      local listening <close> = assert(net.serve(("tcp://%s:0"):format(last.host),
+        function(conn) conn:write "here" end))
+      local conn <close> = assert(net.connect("tcp://two.example:" .. listening.address.port, { timeout = 20 }))
+      assert.same({ "here", true }, { conn:read(4), conn.peer == listening.address })
+      listening:close()
+      assert_failure("refused", "^connect to tcp://127.0.0.%d:%d+ %(and 1 more%): Connection refused",
+        net.connect(("tcp://two.example:%d"):format(listening.address.port)))
+    end)
+
+    it("refuses misuse, and is not disturbed by it", function()
+      local function assert_misuse(pattern, f, ...)
+        local ok <const>, message <const> = pcall(f, ...)
+        assert.is_false(ok)
+        assert.matches(pattern, message)
+      end
+      assert_misuse("seconds must be 0 or more", net.lookup, "tcp://one.example:80", -1)
+      assert_misuse("number expected", net.lookup, "tcp://one.example:80", "soon")
+      for _ = 1, 5 do task.sleep(0.001) end
+      for _, list in ipairs { "", "x", "localhost:53", "127.0.0.1:65536", "127.0.0.1:53,", "[::1]", "127.0.0.1 53" } do
+        assert_misuse("is no list of name servers", net.name_servers, list)
+      end
+      net.name_servers("127.0.0.1:" .. server.address.port .. ",[::1]:53,127.0.0.1")
+      assert.same({ "127.0.0.1" }, hosts "tcp://one.example:80")
+    end)
   end)
 end)
