@@ -39,6 +39,8 @@ local function fill(conn)
     for _ = 1, 3 do task.sleep(0) end -- the first may go on before the loop sends
     if conn.queued == queued then task.sleep(0.002) end
   until conn.queued == queued
+  written[#written + 1] = ("more"):rep(helper.is_tiny and 2000 or 50000) -- than the kernel may still find room for
+  conn:write(written[#written])
   conn.high_water = 1000
   return table.concat(written)
 end
