@@ -54,7 +54,7 @@ describe("a pipe", function()
     it("goes on while the other takes slowly", function()
       local size <const> = helper.is_tiny and 20000 or 4000000
       local text <const> = ("x"):rep(size)
-      to.high_water, to.timeout = size * 3 // 4, 0.25
+      to.high_water, to.timeout = size // 2, 0.2
       task.spawn(function() source:write(text) source:close() end)
       local pipe <const> = parked(from.pipe, from, to)
       for _ = 1, 20 do

@@ -117,6 +117,18 @@ describe("a datagram server", function()
     assert.matches("reply to udp://127.0.0.1:%d+: Message too long", failures[1])
   end)
 
+  it("replies although something that was sent before could not go", function()
+    local server <close> = serve(function(message, _, socket)
+      if message == "bad" then socket:send("x", "udp://255.255.255.255:9") end -- not allowed without the option
+      return message
+    end)
+    local client <close> = client_of(server)
+    for _, message in ipairs { "bad", "good", "good" } do
+      client:send(message)
+      assert.equal(message, (client:receive()))
+    end
+  end)
+
   it("answers everybody when one of them has gone", function()
     local server <close> = serve(function(message) return message end)
     local gone <const> = client_of(server)
