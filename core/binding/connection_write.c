@@ -3,15 +3,12 @@
  * memory may change after the call, so writing one ends when the kernel has taken all of it. */
 #include "binding/buffer.h"
 #include "binding/connection_wait.h"
-#include "binding/runtime.h"
+#include "binding/output.h"
 #include "binding/support.h"
-#include "bytes/tiny.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,74 +40,6 @@ static int drain_to(lua_State *L, size_t level) {
     return drained_step(L, LUA_OK, (lua_KContext)level);
 }
 
-/* A string that the output queue refers to after the call. */
-struct anchor {
-    struct runtime *runtime;
-    int reference;
-};
-
-static void anchor_release(void *owner) {
-    struct anchor *anchor = owner;
-    if (!anchor->runtime->closing) luaL_unref(anchor->runtime->L, LUA_REGISTRYINDEX, anchor->reference);
-    free(anchor);
-}
-
-static int anchor_make(lua_State *L) {
-    struct anchor *anchor = malloc(sizeof *anchor);
-    if (!anchor) return luaL_error(L, "not enough memory");
-    lua_pushlightuserdata(L, anchor);
-    lua_insert(L, 1);
-    anchor->runtime = runtime_of(L);
-    anchor->reference = luaL_ref(L, LUA_REGISTRYINDEX); /* may raise, and then leaks these few bytes */
-    return 1;
-}
-
-/* Protected: the queue may refer to the string already, and then running out of memory ends the connection. */
-static struct anchor *anchor_new(lua_State *L, struct connection_object *connection, int index) {
-    lua_pushcfunction(L, anchor_make);
-    lua_pushvalue(L, index);
-    if (lua_pcall(L, 1, 1, 0) != LUA_OK) {
-        connection_abort(&connection->io);
-        lua_error(L);
-    }
-    struct anchor *anchor = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    return anchor;
-}
-
-static void out_of_memory(lua_State *L, int result) {
-    if (result < 0) luaL_error(L, "not enough memory");
-}
-
-/* Sends what is queued and then the bytes; those that the kernel does not take stay queued, and the segment refers to
- * `data` without a holder yet: returns whether it needs one. */
-static int send_through(lua_State *L, struct connection_object *connection, const void *data, size_t length) {
-    int full = connection_is_full(&connection->io);
-    out_of_memory(L, connection_write_borrow(&connection->io, data, length, NULL, NULL));
-    return full || connection_flush(&connection->io) == IO_WAIT;
-}
-
-static void write_string(lua_State *L, struct connection_object *connection, int index) {
-    size_t length;
-    const char *data = lua_tolstring(L, index, &length);
-    if (length < REFERENCE_FROM) {
-        if (length) out_of_memory(L, connection_write_copy(&connection->io, data, length));
-        return;
-    }
-    if (send_through(L, connection, data, length))
-        queue_hold_last(&connection->io.output, anchor_release, anchor_new(L, connection, index));
-}
-
-static void release_block(void *owner) {
-    block_drop(owner);
-}
-
-static void write_buffer(lua_State *L, struct connection_object *connection, const struct buffer_object *buffer) {
-    size_t length = buffer_object_bytes(buffer);
-    if (length && send_through(L, connection, buffer_object_data(buffer), length))
-        queue_hold_last(&connection->io.output, release_block, block_hold(buffer->block));
-}
-
 /* conn:write(...) -> true: strings, numbers and buffers, in order. */
 static int connection_write(lua_State *L) {
     struct connection_object *connection = connection_check(L, 1);
@@ -121,8 +50,8 @@ static int connection_write(lua_State *L) {
         int failure = connection_obstacle(connection);
         if (failure) return fail(L, connection, failure);
         const struct buffer_object *buffer = buffer_test(L, i);
-        if (buffer) write_buffer(L, connection, buffer), buffers++;
-        else write_string(L, connection, i);
+        if (buffer) output_buffer(L, &connection->io, buffer), buffers++;
+        else output_string(L, &connection->io, i);
     }
     size_t queued = connection->io.output.length;
     if (connection->io.stream.error) return fail(L, connection, connection->io.stream.error);
@@ -183,7 +112,7 @@ static int connection_send_file(lua_State *L) {
     }
     int queued = length ? connection_write_file(&connection->io, fd, offset, (size_t)length) : 0;
     if (queued < 0 || !length) close(fd);
-    out_of_memory(L, queued);
+    if (queued < 0) luaL_error(L, "not enough memory");
     lua_settop(L, 1);
     return drain_to(L, 0);
 }

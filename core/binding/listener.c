@@ -1,6 +1,5 @@
-/* core.listener: accepts connections and runs a handler in a task for each. The connection is closed when its handler
- * ends; the handler's error is reported and closes just that connection. */
-#include "io/listener.h"
+/* core.listener: the class, its life, and turning clients away. What becomes of a client is its protocol's. */
+#include "binding/listener.h"
 #include "binding/address.h"
 #include "binding/connection.h"
 #include "binding/modules.h"
@@ -10,31 +9,12 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <string.h>
 #include <unistd.h>
 
 static const char CLASS[] = "perigee.listener", ON_REFUSED[] = "perigee.on_refused";
 
 static const double REFUSED_SECONDS = 1; /* between two reports of refused clients */
-
-struct listener_object {
-    struct listener io;
-    struct runtime *runtime;
-    struct scope *scope;
-    struct endpoint address;
-    enum scheme scheme;
-    int handler, anchor; /* references in the registry */
-    unsigned active;     /* connections whose handlers have not ended */
-    unsigned max_connections;
-    float timeout;
-    uint32_t high_water;
-    unsigned refused; /* since the last report */
-    double reported;
-    int accepted_fd; /* while a connection is made of it */
-    const struct endpoint *accepted_peer;
-    struct task *accepted_task;
-};
 
 static struct listener_object *check_listener(lua_State *L) {
     return luaL_checkudata(L, 1, CLASS);
@@ -55,6 +35,7 @@ static void listener_object_end(struct listener_object *object) {
     if (!object->io.open) return;
     socket_unlink(&object->address);
     listener_close(&object->io);
+    if (object->protocol->closed) object->protocol->closed(object);
     listener_let_go(object);
 }
 
@@ -63,35 +44,12 @@ void listener_on_connection_ended(struct listener_object *object) {
     listener_let_go(object);
 }
 
-/* Makes connection and task of an accepted descriptor; everything that can fail comes before it is taken. */
-static int listener_take_accepted(lua_State *L) {
-    struct listener_object *object = lua_touserdata(L, 1);
-    struct connection_object *connection = connection_new(L);
-    struct task *task = task_new(L, object->scope);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
-    lua_insert(L, -2);
-    lua_xmove(L, task->L, 2);
-    connection_adopt(connection, object->runtime, object->accepted_fd, object->scheme, object->accepted_peer);
-    connection->io.timeout = object->timeout;
-    connection->io.high_water = object->high_water;
-    connection->listener = object;
-    connection->handler = task;
-    task->ended = connection_on_handler_ended;
-    task->ended_context = connection;
-    object->accepted_task = task;
-    return 0;
-}
-
 static void listener_on_accepted(struct listener *io, int fd, const struct endpoint *peer) {
     struct listener_object *object = (struct listener_object *)io;
-    object->accepted_fd = fd;
-    object->accepted_peer = peer;
-    if (runtime_call(object->runtime, listener_take_accepted, object) < 0) {
-        close(fd);
-        return;
-    }
     if (++object->active == object->max_connections) listener_pause(io, 1);
-    task_start(object->accepted_task);
+    if (object->protocol->accepted(object, fd, peer) == 0) return;
+    close(fd);
+    listener_on_connection_ended(object);
 }
 
 static int listener_report_refused(lua_State *L) {
@@ -99,7 +57,7 @@ static int listener_report_refused(lua_State *L) {
     if (lua_getfield(L, LUA_REGISTRYINDEX, ON_REFUSED) != LUA_TFUNCTION) return 0;
     address_push(L, object->scheme, &object->address);
     lua_pushinteger(L, object->refused);
-    lua_pushstring(L, strerror(object->accepted_fd)); /* here: the errno value */
+    lua_pushstring(L, strerror(object->error));
     lua_call(L, 3, 0);
     return 0;
 }
@@ -109,29 +67,15 @@ static void listener_on_refused(struct listener *io, int error) {
     object->refused++;
     if (object->runtime->loop.now < object->reported + REFUSED_SECONDS) return;
     object->reported = object->runtime->loop.now;
-    object->accepted_fd = error;
+    object->error = error;
     runtime_call(object->runtime, listener_report_refused, object);
     object->refused = 0;
 }
 
 static void check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options) {
-    static const char *const names[] = {"backlog",         "receive_buffer", "send_buffer", "keepalive",
-                                        "nodelay",         "reuseport",      "v6only",      "timeout",
-                                        "max_connections", "high_water",     NULL};
-    support_check_options(L, table, names);
     socket_options_check(L, table, options);
-    object->timeout = (float)support_option_seconds(L, table, "timeout", CONNECTION_TIMEOUT);
     object->max_connections = (unsigned)support_option_integer(L, table, "max_connections", 1, INT_MAX, INT_MAX);
     object->high_water = (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
-}
-
-static struct address_object *check_stream_address(lua_State *L, int argument) {
-    struct address_object *address = address_test(L, argument);
-    luaL_argcheck(L, address, argument, "it must be an address");
-    if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
-        luaL_error(L, "listen cannot use the scheme '%s': tcp:// and unix: can be listened on",
-                   scheme_name(address->scheme));
-    return address;
 }
 
 enum { LISTEN_ADDRESS = 1, LISTEN_HANDLER, LISTEN_OPTIONS, LISTEN_OBJECT };
@@ -140,16 +84,20 @@ static int listener_fail(lua_State *L, int error) {
     return support_fail_errno(L, error, "listen on", luaL_tolstring(L, LISTEN_ADDRESS, NULL));
 }
 
-/* listener.listen(address, handler, options) -> listener, or nil, message, code */
-static int listen_on(lua_State *L) {
-    struct address_object *address = check_stream_address(L, LISTEN_ADDRESS);
-    struct socket_options options;
+struct listener_object *listener_new(lua_State *L, const struct listener_protocol *protocol, size_t server_size) {
     luaL_checktype(L, LISTEN_HANDLER, LUA_TFUNCTION);
     lua_settop(L, LISTEN_OPTIONS);
-    struct listener_object *object = support_new(L, CLASS, sizeof *object, 0);
+    struct listener_object *object = support_new(L, CLASS, sizeof *object + server_size, 0);
     object->runtime = runtime_of(L);
-    object->scheme = address->scheme;
+    object->protocol = protocol;
     object->handler = object->anchor = LUA_NOREF;
+    return object;
+}
+
+int listener_listen(lua_State *L, struct listener_object *object, enum scheme scheme) {
+    struct address_object *address = address_test(L, LISTEN_ADDRESS);
+    struct socket_options options;
+    object->scheme = address->scheme == SCHEME_UNIX ? SCHEME_UNIX : scheme;
     check_options(L, LISTEN_OPTIONS, object, &options);
     lua_pushvalue(L, LISTEN_HANDLER);
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
@@ -170,12 +118,11 @@ static int listen_on(lua_State *L) {
     return 1;
 }
 
-/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
-static int probe(lua_State *L) {
-    struct address_object *address = check_stream_address(L, LISTEN_ADDRESS);
+int listener_probe(lua_State *L, int options_table) {
+    struct address_object *address = address_test(L, LISTEN_ADDRESS);
     struct listener_object settings;
     struct socket_options options;
-    check_options(L, 2, &settings, &options);
+    check_options(L, options_table, &settings, &options);
     if (socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
     lua_pushboolean(L, 1);
     return 1;
@@ -197,6 +144,7 @@ static int listener_object_close(lua_State *L) {
 static int listener_gc(lua_State *L) {
     struct listener_object *object = check_listener(L);
     listener_object_end(object);
+    if (object->protocol->freed) object->protocol->freed(object);
     if (object->scope) scope_drop(object->scope); /* the state is being closed with connections alive */
     object->scope = NULL;
     return 0;
@@ -222,7 +170,7 @@ static int listener_tostring(lua_State *L) {
 
 int luaopen_core_listener(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"listen", listen_on}, {"probe", probe}, {"on_refused", on_refused}, {NULL, NULL}};
+        {"listen", connection_listen}, {"probe", connection_probe}, {"on_refused", on_refused}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"close", listener_object_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},

@@ -1,5 +1,6 @@
 #include "binding/runtime.h"
 #include "binding/modules.h"
+#include "http/websocket.h"
 #include "io/drain.h"
 #include "io/resolver.h"
 
@@ -114,6 +115,8 @@ void runtime_free(struct runtime *runtime) {
     heap_destroy(&runtime->heap);
     drain_stop_all(&runtime->loop);
     if (runtime->resolver) resolver_free(runtime->resolver);
+    if (runtime->websockets) websocket_memory_trim(runtime->websockets);
+    free(runtime->websockets);
     loop_destroy(&runtime->loop);
     free(runtime);
 }
@@ -152,6 +155,7 @@ void runtime_trim(struct runtime *runtime) {
     lua_gc(runtime->L, LUA_GCCOLLECT);
     lua_gc(runtime->L, LUA_GCCOLLECT); /* what finalizers have let go */
     heap_trim(&runtime->heap);
+    if (runtime->websockets) websocket_memory_trim(runtime->websockets);
     loop_trim(&runtime->loop);
 }
 

@@ -20,7 +20,8 @@ struct runtime {
     struct task *idle; /* ended tasks whose coroutines can be used again */
     unsigned idle_count;
     struct scope *scope;       /* for tasks of no service */
-    struct resolver *resolver; /* NULL until it is needed */
+    struct resolver *resolver;           /* NULL until it is needed */
+    struct websocket_memory *websockets; /* NULL until it is needed */
     int threads;               /* registry reference of the table that anchors the coroutines */
     int on_failure;            /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
     struct {

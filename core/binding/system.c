@@ -9,6 +9,7 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -124,10 +125,19 @@ static int system_versions(lua_State *L) {
     return 1;
 }
 
+/* system.file_kind(path) -> "file", "directory" or "other"; nil when there is none that could be read, stat(2) */
+static int file_kind(lua_State *L) {
+    struct stat status;
+    if (stat(luaL_checkstring(L, 1), &status) < 0) return lua_pushnil(L), 1;
+    lua_pushstring(L, S_ISREG(status.st_mode) ? "file" : S_ISDIR(status.st_mode) ? "directory" : "other");
+    return 1;
+}
+
 int luaopen_core_system(lua_State *L) {
     static const luaL_Reg functions[] = {{"on_signal", on_signal},
                                          {"time", system_time},
                                          {"pid", system_pid},
+                                         {"file_kind", file_kind},
                                          {"exit", system_exit},
                                          {"raise_descriptor_limit", raise_descriptor_limit},
                                          {"versions", system_versions},

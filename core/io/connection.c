@@ -1,7 +1,9 @@
 #include "io/connection.h"
 #include "bytes/tiny.h"
 #include "io/drain.h"
+#include "io/fanout.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
@@ -67,6 +69,7 @@ static enum io_status connection_send(struct connection *connection) {
     int events = connection_watched(connection) & ~EV_WRITE;
     connection_watch(connection, status == IO_WAIT ? events | EV_WRITE : events);
     if (status == IO_DONE) connection_sent(connection);
+    if (connection->members) fanout_on_sent(connection);
     return status;
 }
 
@@ -106,6 +109,23 @@ void connection_init(struct connection *connection, struct loop *loop, struct st
     loop->counts.connections++;
 }
 
+void connection_move(struct connection *to, struct connection *from) {
+    struct loop *loop = connection_loop(from);
+    int events = connection_watched(from), marked = from->dirty.link != NULL;
+    assert(!from->members);
+    connection_watch(from, 0);
+    dirty_unmark(&loop->dirty_connections, &from->dirty);
+    *to = *from;
+    from->stream.fd = -1;
+    from->open = 0;
+    from->input = NULL;
+    queue_init(&from->output);
+    ev_io_init(&to->io, connection_on_event, to->stream.fd, 0);
+    to->io.data = loop;
+    connection_watch(to, events);
+    if (marked) connection_mark(to);
+}
+
 /* A close with unread bytes in the kernel would be a reset; then a drain reads them first. */
 static int connection_needs_drain(struct connection *connection) {
     int unread = 0;
@@ -125,6 +145,7 @@ static void connection_end(struct connection *connection, int drains) {
         queue_clear(&connection->output, &loop->output);
         connection->stream.transport->close(&connection->stream);
     }
+    fanout_leave_all(connection);
     connection->stream.fd = -1;
     connection->open = 0;
     connection_drop_input(connection);

@@ -21,6 +21,7 @@ struct connection {
     struct buffer *input; /* NULL while no bytes are pending */
     struct queue output;
     struct waiter *reader, *writer;
+    struct fanout_member *members; /* its places in fan-outs */
     uint32_t high_water;   /* bytes of output above which a writer should wait */
     uint32_t writer_level; /* bytes of output at which the writer is woken */
     float timeout;         /* seconds that its owner lets an operation wait, INFINITY: for ever */
@@ -40,6 +41,9 @@ static inline struct loop *connection_loop(const struct connection *connection) 
 
 /* Takes the stream. */
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream);
+
+/* Moves an open connection to other memory: `from` is closed after, with nothing sent or lost. Nobody waits for it. */
+void connection_move(struct connection *to, struct connection *from);
 
 /* Ends it: what is queued is still sent by a drain, unless the stream is broken. Wakes both waiters.
  * Nothing when it is closed already. */

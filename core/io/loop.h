@@ -8,6 +8,7 @@
 #include "io/timers.h"
 
 #include <ev.h>
+#include <stdint.h>
 
 /* Something with output to send, flushed once before the loop sleeps; embedded in it. */
 struct dirty {
@@ -49,6 +50,11 @@ void loop_stop(struct loop *loop);
 
 /* Reads the clock again and returns it: for waits that begin after a long computation. */
 double loop_update(struct loop *loop);
+
+/* The time of day, in seconds since 1970, as of this pass. */
+static inline int64_t loop_seconds(const struct loop *loop) {
+    return (int64_t)ev_now(loop->ev);
+}
 
 /* Asks for another pass without sleeping. */
 static inline void loop_disturb(struct loop *loop) {

@@ -6,111 +6,34 @@ local connection <const> = require "core.connection"
 local datagram <const> = require "core.datagram"
 local listener <const> = require "core.listener"
 local task <const> = require "core.task"
-local service <const> = require "perigee.service"
+local server <const> = require "perigee.server"
 
 local M <const> = {}
 
----@class perigee.Server
----@field address any where it listens: the first address
----@field addresses any[] all of them
-local Server <const> = { __name = "perigee.server" }
-Server.__index = Server
+local returned <const> = server.returned
 
---- Stops accepting, and closes datagram sockets. Connections go on. Closing twice does nothing.
-function Server:close()
-  for _, socket in ipairs(self.sockets) do socket:close() end
-  if self.is_open and self.service then self.service.changed:wake(math.huge) end
-  self.is_open = false
-end
-
-Server.__close = Server.close
-
-function Server:__tostring()
-  local names <const> = {}
-  for i, at in ipairs(self.addresses) do names[i] = tostring(at) end
-  return "server: " .. table.concat(names, " ") .. (self.is_open and "" or " (closed)")
-end
-
-local function open(at, handler, options)
-  if at.scheme ~= "udp" then return listener.listen(at, handler, options) end
-  local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
-  if not socket then return nil, message, code end
-  socket:serve(handler)
-  return socket
-end
-
---- The addresses that a URL stands for; of a name that has several, all are served.
-local function resolve(urls)
-  local found <const> = {}
-  for _, url in ipairs(urls) do
-    local addresses <const>, message <const>, code <const> = address.lookup(url)
-    if not addresses then return nil, message, code end
-    table.move(addresses, 1, #addresses, #found + 1, found)
+local function protocol_of(handler, options)
+  if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 0) end
+  local protocol <const> = {}
+  function protocol.open(at)
+    if at.scheme ~= "udp" then return listener.listen(at, handler, options) end
+    local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
+    if not socket then return nil, message, code end
+    socket:serve(handler)
+    return socket
   end
-  return found
-end
-
-local function open_all(server, addresses, handler, options)
-  local function close_unless_done(_, failure) if failure then server:close() end end
-  local _ <close> = setmetatable({}, { __close = close_unless_done })
-  for _, at in ipairs(addresses) do
-    local socket <const>, message <const>, code <const> = open(at, handler, options)
-    if not socket then
-      server:close()
-      return nil, message, code
-    end
-    table.insert(server.sockets, socket)
-    table.insert(server.addresses, socket.address)
+  function protocol.probe(at)
+    if at.scheme ~= "udp" then return listener.probe(at, options) end
+    local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
+    if not socket then return nil, message, code end
+    socket:close()
+    return true
   end
-  server.address = server.addresses[1]
-  return server
-end
-
-local function probe(at, options)
-  if at.scheme ~= "udp" then return listener.probe(at, options) end
-  local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
-  if not socket then return nil, message, code end
-  socket:close()
-  return true
-end
-
---- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
-local function probe_all(addresses, options, claimed)
-  for _, at in ipairs(addresses) do
-    local name <const> = tostring(at)
-    if at.port ~= 0 and claimed[name] then
-      return nil, "listen on " .. name .. ": another script serves it", "exists"
-    end
-    claimed[name] = true
-    local free <const>, message <const>, code <const> = probe(at, options)
-    if not free then return nil, message, code end
-  end
-  return setmetatable({ sockets = {}, addresses = addresses, address = addresses[1], is_open = false }, Server)
+  return protocol
 end
 
 local function serve(urls, handler, options)
-  local current <const> = service.current()
-  local addresses <const>, message <const>, code <const> = resolve(urls)
-  if not addresses then return nil, message, code end
-  if current and current.checking then return probe_all(addresses, options, current.checking) end
-  local server <const> = setmetatable({ sockets = {}, addresses = {}, is_open = true, service = current }, Server)
-  return open_all(server, addresses, handler, options)
-end
-
---- What pcall gave; an error is raised again as one of the script's call. To be tail-called by what the script calls.
-local function returned(ok, ...)
-  if ok then return ... end
-  local value <const> = ...
-  error(type(value) == "string" and value:gsub("^perigee/net%.lua:%d+: ", "") or value, 2)
-end
-
-local function check_serve(urls, handler)
-  if type(urls) == "string" then urls = { urls } end
-  if type(urls) ~= "table" or #urls == 0 then
-    error("bad argument 'addresses' (a URL or a list of URLs expected)", 3)
-  end
-  if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 3) end
-  return urls
+  return server.serve(urls, protocol_of(handler, options))
 end
 
 --- Serves one or more addresses. On tcp:// and unix: the handler runs in a task for each connection, handler(conn), and
@@ -128,13 +51,7 @@ end
 ---@return string? message
 ---@return string? code "exists": the address is in use; "denied", "unreachable"
 function M.serve(urls, handler, options)
-  urls = check_serve(urls, handler)
-  local current <const> = service.current()
-  local ok <const>, server <const>, message <const>, code <const> = pcall(serve, urls, handler, options)
-  if not ok then return returned(false, server) end
-  if current and server then table.insert(current.servers, server) end
-  if current and current.loading and not server then error(message, 2) end
-  return server, message, code
+  return returned(pcall(serve, urls, handler, options))
 end
 
 local function check_url(url)

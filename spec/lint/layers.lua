@@ -21,8 +21,8 @@ local guarded <const> = {
 -- The byte floor makes no system call, so that all of it can be fuzzed: it has the headers that cannot.
 -- <sys/uio.h> and <sys/types.h> are there for `struct iovec` and `off_t`.
 local pure <const> = {}
-for name in ("assert ctype endian errno float immintrin inttypes limits math stdalign stdarg stdbool stddef stdint "
-  .. "stdio stdlib string sys/types sys/uio zlib"):gmatch "%S+" do
+for name in ("assert ctype emmintrin endian errno float immintrin inttypes limits math stdalign stdarg stdbool stddef "
+  .. "stdint stdio stdlib string strings sys/types sys/uio zlib"):gmatch "%S+" do
   pure[name .. ".h"] = true
 end
 

@@ -1,6 +1,6 @@
 --- The stubs under lua/types are what editors show. They are compared with what the binary really exports.
 
-local modules <const> = { "address", "buffer", "connection", "datagram", "listener", "system", "task" }
+local modules <const> = { "address", "buffer", "connection", "datagram", "json", "listener", "system", "task" }
 
 local function names_of(table_of_functions)
   local names <const> = {}

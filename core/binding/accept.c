@@ -1,0 +1,69 @@
+/* core.listener.listen: each client becomes a connection with its handler in a task. The connection is closed when the
+ * handler ends; the handler's error is reported and closes just that connection. */
+#include "binding/address.h"
+#include "binding/connection.h"
+#include "binding/listener.h"
+#include "binding/runtime.h"
+#include "binding/support.h"
+
+struct arrival {
+    struct listener_object *listener;
+    int fd;
+    const struct endpoint *peer;
+    struct task *task;
+};
+
+/* Makes connection and task of an accepted descriptor; everything that can fail comes before it is taken. */
+static int accept_take(lua_State *L) {
+    struct arrival *arrival = lua_touserdata(L, 1);
+    struct listener_object *listener = arrival->listener;
+    struct connection_object *connection = connection_new(L);
+    struct task *task = task_new(L, listener->scope);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
+    lua_insert(L, -2);
+    lua_xmove(L, task->L, 2);
+    connection_adopt(connection, listener->runtime, arrival->fd, listener->scheme, arrival->peer);
+    connection->io.timeout = listener->timeout;
+    connection->io.high_water = listener->high_water;
+    connection->listener = listener;
+    connection->handler = task;
+    task->ended = connection_on_handler_ended;
+    task->ended_context = connection;
+    arrival->task = task;
+    return 0;
+}
+
+static int accept_connection(struct listener_object *listener, int fd, const struct endpoint *peer) {
+    struct arrival arrival = {listener, fd, peer, NULL};
+    if (runtime_call(listener->runtime, accept_take, &arrival) < 0) return -1;
+    task_start(arrival.task);
+    return 0;
+}
+
+static const struct listener_protocol protocol = {.accepted = accept_connection};
+
+static struct address_object *check_arguments(lua_State *L, int options) {
+    static const char *const names[] = {LISTENER_OPTIONS, "timeout", NULL};
+    struct address_object *address = address_test(L, 1);
+    luaL_argcheck(L, address, 1, "it must be an address");
+    if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
+        luaL_error(L, "listen cannot use the scheme '%s': tcp:// and unix: can be listened on",
+                   scheme_name(address->scheme));
+    support_check_options(L, options, names);
+    return address;
+}
+
+/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
+int connection_probe(lua_State *L) {
+    check_arguments(L, 2);
+    support_option_seconds(L, 2, "timeout", CONNECTION_TIMEOUT);
+    return listener_probe(L, 2);
+}
+
+/* listener.listen(address, handler, options) -> listener, or nil, message, code */
+int connection_listen(lua_State *L) {
+    struct address_object *address = check_arguments(L, 3);
+    struct listener_object *listener = listener_new(L, &protocol, 0);
+    listener->timeout = (float)support_option_seconds(L, 3, "timeout", CONNECTION_TIMEOUT);
+    return listener_listen(L, listener, address->scheme);
+}

@@ -1,0 +1,310 @@
+/* core.http.listen: each request runs the handler in a task of its own, on a pooled coroutine; what the handler returns is
+ * the answer. An idle client has no task. */
+#include "binding/http_response.h"
+#include "binding/address.h"
+#include "binding/interruption.h"
+#include "binding/runtime.h"
+#include "binding/support.h"
+
+#include <math.h>
+
+static struct http_server_object *server_of(const struct http_connection *client) {
+    return (struct http_server_object *)client->server;
+}
+
+struct listener_object *http_listener_of(const struct http_connection *client) {
+    return (struct listener_object *)client->server - 1;
+}
+
+/* Telling Lua: the failure of a handler, a client that spoke no HTTP, an answer for the access log. */
+
+static int push_hook(lua_State *L, int reference) {
+    if (reference == LUA_NOREF) return 0;
+    return lua_rawgeti(L, LUA_REGISTRYINDEX, reference) == LUA_TFUNCTION;
+}
+
+struct refusal {
+    struct http_connection *client;
+    const struct http_problem *problem;
+};
+
+static int tell_refused(lua_State *L) {
+    struct refusal *refusal = lua_touserdata(L, 1);
+    struct endpoint peer;
+    if (!push_hook(L, server_of(refusal->client)->on_refused)) return 0;
+    if (endpoint_unpack(&refusal->client->peer, &peer) == 0) address_push(L, SCHEME_HTTP, &peer);
+    else lua_pushnil(L);
+    lua_pushinteger(L, refusal->problem->status);
+    lua_pushstring(L, refusal->problem->what);
+    lua_call(L, 3, 0);
+    return 0;
+}
+
+static void on_refused(struct http_connection *client, const struct http_problem *problem) {
+    struct refusal refusal = {client, problem};
+    if (server_of(client)->on_refused == LUA_NOREF) return;
+    runtime_call(http_listener_of(client)->runtime, tell_refused, &refusal);
+}
+
+/* Handling a request. Its base is a C function that outlives every error of the handler, so that the request and its
+ * client part in an orderly way. */
+
+/* The request at 1 is done with; its connection goes on when the task has ended. */
+int http_request_part(lua_State *L, struct http_request *request) {
+    struct http_connection *client = request->client;
+    if (client) {
+        const struct http_server_object *server = server_of(client);
+        int logs = push_hook(L, server->on_finished);
+        int status = client->answered ? client->status : 0;
+        uint64_t sent = client->sent;
+        http_request_detach(request);
+        if (!logs) return 0;
+        lua_pushvalue(L, HTTP_REQUEST);
+        lua_pushinteger(L, status);
+        lua_pushinteger(L, (lua_Integer)sent);
+        lua_call(L, 3, 0);
+    }
+    return 0;
+}
+
+static int process_answer(lua_State *L, int resumed, lua_KContext context) {
+    (void)resumed, (void)context;
+    return http_respond(L);
+}
+
+/* process(request) */
+static int process(lua_State *L) {
+    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, http_listener_of(request->client)->handler);
+    lua_pushvalue(L, HTTP_REQUEST);
+    lua_callk(L, 1, 1, 0, process_answer);
+    return process_answer(L, LUA_OK, 0);
+}
+
+/* An answer that had begun cannot be replaced any more. */
+static int process_failure_answer(lua_State *L, int resumed, lua_KContext begun) {
+    (void)resumed;
+    return begun ? 0 : http_respond(L);
+}
+
+/* process_failure(request, error, traceback): the hook says what to answer. */
+static int process_failure(lua_State *L) {
+    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
+    int begun = request->client->answered;
+    if (!push_hook(L, server_of(request->client)->on_failure)) return luaL_error(L, "no hook for failures");
+    lua_insert(L, 2);
+    lua_pushvalue(L, HTTP_REQUEST);
+    lua_insert(L, 3);
+    lua_pushboolean(L, begun);
+    lua_callk(L, 4, 1, begun, process_failure_answer);
+    return process_failure_answer(L, LUA_OK, begun);
+}
+
+enum { SERVE_HANDLER = 2 }; /* the message handler's place */
+
+static int serve_failed(lua_State *L, int status, lua_KContext context);
+
+/* An interruption goes on up; another error is told, and answered when that is still possible. */
+static int serve_error(lua_State *L, struct http_request *request) {
+    struct http_connection *client = request->client;
+    if (client) client->broken = client->answered;
+    if (!client || interruption_test(L, -1)) {
+        http_request_detach(request);
+        return lua_error(L);
+    }
+    interruption_push_traceback(L, L);
+    lua_pushcfunction(L, process_failure);
+    lua_insert(L, -3);
+    lua_pushvalue(L, HTTP_REQUEST);
+    lua_insert(L, -3);
+    return serve_failed(L, lua_pcallk(L, 3, 0, SERVE_HANDLER, 0, serve_failed), 0);
+}
+
+/* After the failure was told; telling it may have failed too. */
+static int serve_failed(lua_State *L, int status, lua_KContext context) {
+    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
+    (void)context;
+    if (status == LUA_OK || status == LUA_YIELD) return http_request_part(L, request);
+    if (request->client) request->client->broken = request->client->answered;
+    http_request_detach(request);
+    return lua_error(L);
+}
+
+static int serve_done(lua_State *L, int status, lua_KContext context) {
+    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
+    (void)context;
+    if (status != LUA_OK && status != LUA_YIELD) return serve_error(L, request);
+    return http_request_part(L, request);
+}
+
+struct http_arrival {
+    struct http_connection *client;
+    const struct http_head *head;
+    const char *bytes;
+    struct task *task;
+};
+
+/* The base of a request's task: serve(arrival) */
+static int serve(lua_State *L) {
+    struct http_arrival *arrival = lua_touserdata(L, 1);
+    struct http_connection *client = arrival->client;
+    struct http_request *request = http_request_new(L, client, arrival->head, arrival->bytes);
+    request->task = arrival->task;
+    lua_replace(L, HTTP_REQUEST);
+    http_connection_begin(client);
+    lua_pushcfunction(L, interruption_message_handler);
+    lua_pushcfunction(L, process);
+    lua_pushvalue(L, HTTP_REQUEST);
+    return serve_done(L, lua_pcallk(L, 1, 0, SERVE_HANDLER, 0, serve_done), 0);
+}
+
+/* The task of a request has ended, however that came. */
+static void on_task_ended(struct task *task, void *context) {
+    static const struct http_problem failed = {500, "the request could not be answered"},
+                                     stopped = {503, "the server is stopping"};
+    struct http_connection *client = context;
+    if (client->phase == HTTP_STREAMING) return;
+    client->exchange = NULL;
+    if (!client->answered && client->io.open) http_connection_refuse(client, task->cancelled ? &stopped : &failed);
+    else http_connection_finish(client);
+}
+
+static int new_task(lua_State *L) {
+    struct http_arrival *arrival = lua_touserdata(L, 1);
+    arrival->task = task_new(L, http_listener_of(arrival->client)->scope);
+    return 0;
+}
+
+static void on_requested(struct http_connection *client, const struct http_head *head, const char *bytes) {
+    struct http_arrival arrival = {client, head, bytes, NULL};
+    struct listener_object *listener = http_listener_of(client);
+    if (listener->runtime->idle) arrival.task = task_new(listener->runtime->L, listener->scope); /* cannot raise */
+    else runtime_call(listener->runtime, new_task, &arrival);
+    struct task *task = arrival.task;
+    if (!task) {
+        static const struct http_problem memory = {503, "not enough memory"};
+        http_connection_refuse(client, &memory);
+        return;
+    }
+    task->ended = on_task_ended;
+    task->ended_context = client;
+    lua_pushcfunction(task->L, serve);
+    lua_pushlightuserdata(task->L, &arrival);
+    task_start(task);
+}
+
+static void on_gone(struct http_connection *client) {
+    struct http_request *request = client->exchange;
+    if (request) task_cancel(request->task);
+}
+
+static void on_ended(struct http_connection *client) {
+    struct listener_object *listener = http_listener_of(client);
+    runtime_connection_ended(listener->runtime);
+    listener_on_connection_ended(listener);
+}
+
+/* The protocol. */
+
+static int accept_client(struct listener_object *listener, int fd, const struct endpoint *peer) {
+    struct http_server_object *server = listener_server(listener);
+    struct http_connection *client = http_connection_new(&server->io, fd, peer);
+    if (!client) return -1;
+    client->io.high_water = listener->high_water;
+    runtime_connection_began(listener->runtime);
+    return 0;
+}
+
+static void close_server(struct listener_object *listener) {
+    struct http_server_object *server = listener_server(listener);
+    http_server_close(&server->io);
+}
+
+static void free_server(struct listener_object *listener) {
+    struct http_server_object *server = listener_server(listener);
+    lua_State *L = listener->runtime->L;
+    while (server->io.clients) http_connection_end(server->io.clients, connection_abort);
+    http_server_destroy(&server->io);
+    text_destroy(&server->fields);
+    text_destroy(&server->body);
+    text_destroy(&server->compressed);
+    if (server->has_gzip) gzip_destroy(&server->compressor);
+    if (listener->runtime->closing) return;
+    luaL_unref(L, LUA_REGISTRYINDEX, server->on_failure);
+    luaL_unref(L, LUA_REGISTRYINDEX, server->on_refused);
+    luaL_unref(L, LUA_REGISTRYINDEX, server->on_finished);
+}
+
+static const struct listener_protocol protocol = {
+    .accepted = accept_client, .closed = close_server, .freed = free_server};
+
+static const char *const option_names[] = {
+    LISTENER_OPTIONS, "request_line_limit", "header_limit", "header_count", "body_limit",
+    "header_timeout", "body_timeout",       "idle_timeout", "gzip",         "on_failure",
+    "on_refused",     "on_finished",        NULL};
+
+static int option_function(lua_State *L, int table, const char *name) {
+    if (lua_isnoneornil(L, table)) return LUA_NOREF;
+    if (lua_getfield(L, table, name) == LUA_TNIL) {
+        lua_pop(L, 1);
+        return LUA_NOREF;
+    }
+    if (!lua_isfunction(L, -1)) luaL_error(L, "option '%s' must be a function", name);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
+static void read_limits(lua_State *L, int table, struct http_server *server) {
+    struct http_limits *limits = &server->limits;
+    limits->line = (uint16_t)support_option_integer(L, table, "request_line_limit", 16, 65000, limits->line);
+    limits->head = (uint16_t)support_option_integer(L, table, "header_limit", 64, 65000, limits->head);
+    limits->fields = (uint16_t)support_option_integer(L, table, "header_count", 1, HTTP_FIELDS_MAX, limits->fields);
+    server->body_limit = (uint64_t)support_option_integer(L, table, "body_limit", 0, LUA_MAXINTEGER,
+                                                          (lua_Integer)server->body_limit);
+}
+
+static void read_options(lua_State *L, int table, struct http_server_object *object) {
+    struct http_server *server = &object->io;
+    read_limits(L, table, server);
+    server->head_timeout = (float)support_option_seconds(L, table, "header_timeout", (double)server->head_timeout);
+    server->body_timeout = (float)support_option_seconds(L, table, "body_timeout", (double)server->body_timeout);
+    server->idle_timeout = (float)support_option_seconds(L, table, "idle_timeout", (double)server->idle_timeout);
+    object->gzip = support_option_boolean(L, table, "gzip", 1);
+}
+
+static struct address_object *check_address(lua_State *L) {
+    struct address_object *address = address_test(L, 1);
+    luaL_argcheck(L, address, 1, "it must be an address");
+    if (address->scheme != SCHEME_HTTP && address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
+        luaL_error(L, "HTTP cannot be served on the scheme '%s': http:// and unix: can",
+                   scheme_name(address->scheme));
+    return address;
+}
+
+/* http.listen(address, handler, options) -> listener, or nil, message, code */
+int http_listen(lua_State *L) {
+    check_address(L);
+    support_check_options(L, 3, option_names);
+    struct listener_object *listener = listener_new(L, &protocol, sizeof(struct http_server_object));
+    struct http_server_object *server = listener_server(listener);
+    server->on_failure = server->on_refused = server->on_finished = LUA_NOREF;
+    http_server_init(&server->io, &listener->runtime->loop);
+    read_options(L, 3, server);
+    server->io.requested = on_requested;
+    server->io.refused = on_refused;
+    server->io.gone = on_gone;
+    server->io.ended = on_ended;
+    server->on_failure = option_function(L, 3, "on_failure");
+    server->on_refused = option_function(L, 3, "on_refused");
+    server->on_finished = option_function(L, 3, "on_finished");
+    return listener_listen(L, listener, SCHEME_HTTP);
+}
+
+/* http.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
+int http_probe(lua_State *L) {
+    struct http_server_object server;
+    check_address(L);
+    support_check_options(L, 2, option_names);
+    http_server_init(&server.io, NULL);
+    read_options(L, 2, &server);
+    return listener_probe(L, 2);
+}

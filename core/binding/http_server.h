@@ -1,0 +1,27 @@
+/* HTTP servers in Lua: what stands behind a listener of core.http. */
+#ifndef PERIGEE_BINDING_HTTP_SERVER_H
+#define PERIGEE_BINDING_HTTP_SERVER_H
+
+#include "binding/http_request.h"
+#include "bytes/gzip.h"
+
+struct http_server_object {
+    struct http_server io;
+    int on_failure;  /* registry references, LUA_NOREF: none. (request, error, traceback, begun) -> response */
+    int on_refused;  /* (peer, status, what) */
+    int on_finished; /* (request, status, bytes) */
+    int gzip;        /* bodies are compressed for clients that take it */
+    int has_gzip;    /* the compressor is there */
+    struct gzip compressor;
+    struct text fields, body, compressed; /* of the answer that is being made */
+};
+
+struct listener_object *http_listener_of(const struct http_connection *client);
+
+/* The request at 1 is done with: tells the access log. Returns 0, as what calls it last should. */
+int http_request_part(lua_State *L, struct http_request *request);
+
+int http_listen(lua_State *L); /* core.http.listen */
+int http_probe(lua_State *L);  /* core.http.probe */
+
+#endif

@@ -1,0 +1,334 @@
+/* Depth first over raw tables. When a value cannot be encoded, the way back up puts its path together. */
+#include "binding/json.h"
+#include "bytes/json_number.h"
+#include "bytes/json_scan.h"
+
+#include <ctype.h>
+#include <lauxlib.h>
+#include <math.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+enum { WORKING = 10 }; /* Lua stack slots for each level */
+
+struct encoder {
+    lua_State *L;
+    struct text *out;
+    struct json_style style;
+    size_t indent_length;
+    const char *problem;
+    int depth;
+    const void *open[JSON_DEPTH]; /* the tables around this place: a cycle comes to one of them again */
+};
+
+static int encode_value(struct encoder *encoder, int index);
+
+/* Failure: the path is on top of the stack. It begins empty, and each level puts its key in front. */
+
+static int encoder_fail(struct encoder *encoder, const char *problem) {
+    encoder->problem = problem;
+    lua_pushliteral(encoder->L, "");
+    return -1;
+}
+
+static int fail_at_index(struct encoder *encoder, lua_Integer index) {
+    lua_pushfstring(encoder->L, "[%I]%s", index, lua_tostring(encoder->L, -1));
+    lua_replace(encoder->L, -2);
+    return -1;
+}
+
+static int is_name(const char *key) {
+    if (isdigit((unsigned char)*key)) return 0;
+    while (isalnum((unsigned char)*key) || *key == '_') key++;
+    return !*key;
+}
+
+static int fail_at_key(struct encoder *encoder, int key) {
+    const char *name = lua_tostring(encoder->L, key);
+    lua_pushfstring(encoder->L, is_name(name) ? ".%s%s" : "[\"%s\"]%s", name, lua_tostring(encoder->L, -1));
+    lua_replace(encoder->L, -2);
+    return -1;
+}
+
+/* Output. */
+
+static char *reserve(struct encoder *encoder, size_t length) {
+    if (text_reserve(encoder->out, length) < 0) luaL_error(encoder->L, "not enough memory");
+    return encoder->out->bytes + encoder->out->length;
+}
+
+static inline void append(struct encoder *encoder, const void *bytes, size_t length) {
+    memcpy(reserve(encoder, length), bytes, length);
+    encoder->out->length += length;
+}
+
+static inline void append_byte(struct encoder *encoder, char byte) {
+    *reserve(encoder, 1) = byte;
+    encoder->out->length++;
+}
+
+static void append_line(struct encoder *encoder) {
+    if (!encoder->style.indent) return;
+    append_byte(encoder, '\n');
+    for (int i = 0; i < encoder->depth; i++) append(encoder, encoder->style.indent, encoder->indent_length);
+}
+
+/* Strings and numbers. */
+
+static void append_escape(struct encoder *encoder, unsigned char byte) {
+    static const char letters[256] = {
+        ['"'] = '"', ['\\'] = '\\', ['\b'] = 'b', ['\f'] = 'f', ['\n'] = 'n', ['\r'] = 'r', ['\t'] = 't'};
+    static const char digits[] = "0123456789abcdef";
+    char escape[] = {'\\', letters[byte], '0', '0', digits[byte >> 4], digits[byte & 15]};
+    size_t length = letters[byte] ? 2 : 6;
+    if (!letters[byte]) escape[1] = 'u';
+    append(encoder, escape, length);
+}
+
+static int encode_string(struct encoder *encoder, int index) {
+    size_t length;
+    const unsigned char *from = (const void *)lua_tolstring(encoder->L, index, &length);
+    const unsigned char *at = from, *end = from + length;
+    reserve(encoder, length + 2);
+    append_byte(encoder, '"');
+    while ((at = json_scan_text(at, end)) < end) {
+        if (*at >= 0x80) return encoder_fail(encoder, "a string that is not UTF-8");
+        append(encoder, from, (size_t)(at - from));
+        append_escape(encoder, *at++);
+        from = at;
+    }
+    append(encoder, from, (size_t)(end - from));
+    append_byte(encoder, '"');
+    return 0;
+}
+
+static int encode_number(struct encoder *encoder, int index) {
+    lua_State *L = encoder->L;
+    char *to = reserve(encoder, JSON_NUMBER_SIZE);
+    if (lua_isinteger(L, index)) {
+        encoder->out->length += json_number_write_integer(to, lua_tointeger(L, index));
+        return 0;
+    }
+    lua_Number number = lua_tonumber(L, index);
+    if (!isfinite(number)) return encoder_fail(encoder, isnan(number) ? "NaN" : "an infinity");
+    encoder->out->length += json_number_write_float(to, number);
+    return 0;
+}
+
+/* Arrays. What lua_next gives is at table + 1 and table + 2: the table is on top when its turn comes. */
+
+/* n, when the keys are 1..n in whatever order; -1 when not. */
+static lua_Integer sequence_length(lua_State *L, int table) {
+    lua_Integer count = 0, last = 0;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), count++) {
+        lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
+        if (key > last) last = key;
+        if (key > 0) continue;
+        lua_pop(L, 2);
+        return -1;
+    }
+    return count == last ? count : -1;
+}
+
+static int encode_element(struct encoder *encoder, int value, lua_Integer index) {
+    if (index > 1) append_byte(encoder, ',');
+    append_line(encoder);
+    return encode_value(encoder, value) < 0 ? fail_at_index(encoder, index) : 0;
+}
+
+/* The elements from `index` on, where lua_next does not give them in their order. */
+static int encode_elements(struct encoder *encoder, int table, lua_Integer index) {
+    lua_State *L = encoder->L;
+    lua_settop(L, table);
+    lua_Integer length = sequence_length(L, table);
+    if (length < 0) return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
+    for (; index <= length; index++) {
+        lua_rawgeti(L, table, index);
+        if (encode_element(encoder, table + 1, index) < 0) return -1;
+        lua_settop(L, table);
+    }
+    return 0;
+}
+
+/* lua_next has given the first. */
+static int encode_array(struct encoder *encoder, int table) {
+    lua_State *L = encoder->L;
+    lua_Integer index = 1;
+    do {
+        if (!lua_isinteger(L, table + 1) || lua_tointeger(L, table + 1) != index)
+            return encode_elements(encoder, table, index);
+        if (encode_element(encoder, table + 2, index++) < 0) return -1;
+        lua_settop(L, table + 1);
+    } while (lua_next(L, table));
+    return 0;
+}
+
+/* Objects. */
+
+static int encode_field(struct encoder *encoder, int key, int is_first) {
+    if (lua_type(encoder->L, key) != LUA_TSTRING)
+        return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
+    if (!is_first) append_byte(encoder, ',');
+    append_line(encoder);
+    if (encode_string(encoder, key) < 0) return encoder_fail(encoder, "a key that is not UTF-8");
+    append(encoder, ": ", encoder->style.indent ? 2 : 1);
+    return encode_value(encoder, key + 1) < 0 ? fail_at_key(encoder, key) : 0;
+}
+
+/* lua_next has given the first. */
+static int encode_object(struct encoder *encoder, int table) {
+    lua_State *L = encoder->L;
+    int is_first = 1;
+    do {
+        if (encode_field(encoder, table + 1, is_first) < 0) return -1;
+        is_first = 0;
+        lua_settop(L, table + 1);
+    } while (lua_next(L, table));
+    return 0;
+}
+
+struct key {
+    const char *bytes;
+    size_t length;
+};
+
+static int key_compare(const void *left, const void *right) {
+    const struct key *a = left, *b = right;
+    int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);
+    return order ? order : (a->length > b->length) - (a->length < b->length);
+}
+
+/* Pushes the keys, in a userdata; the table keeps their bytes. Returns how many, or -1 when one is no string. */
+static int push_sorted_keys(lua_State *L, int table) {
+    size_t count = 0, room = 0;
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) room++;
+    struct key *keys = lua_newuserdatauv(L, room * sizeof *keys, 0);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        if (lua_type(L, -2) != LUA_TSTRING) return -1;
+        keys[count].bytes = lua_tolstring(L, -2, &keys[count].length);
+        count++;
+    }
+    qsort(keys, count, sizeof *keys, key_compare);
+    return (int)count;
+}
+
+static int encode_sorted_object(struct encoder *encoder, int table) {
+    lua_State *L = encoder->L;
+    lua_settop(L, table);
+    int count = push_sorted_keys(L, table);
+    if (count < 0) return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
+    const struct key *keys = lua_touserdata(L, table + 1);
+    for (int i = 0; i < count; i++) {
+        lua_pushlstring(L, keys[i].bytes, keys[i].length);
+        lua_pushvalue(L, -1);
+        lua_rawget(L, table);
+        if (encode_field(encoder, table + 2, i == 0) < 0) return -1;
+        lua_settop(L, table + 1);
+    }
+    return 0;
+}
+
+/* Tables. */
+
+static int encoder_enter(struct encoder *encoder, int table) {
+    const void *here = lua_topointer(encoder->L, table);
+    for (int i = 0; i < encoder->depth; i++)
+        if (encoder->open[i] == here) return encoder_fail(encoder, "a cycle");
+    if (encoder->depth == JSON_DEPTH) return encoder_fail(encoder, "a table that is nested too deep");
+    if (!lua_checkstack(encoder->L, WORKING)) return encoder_fail(encoder, "what does not fit the Lua stack");
+    encoder->open[encoder->depth++] = here;
+    return 0;
+}
+
+/* Replaces a table marked as an object by a copy, where the integers among its keys are strings. */
+static int stringify_keys(struct encoder *encoder, int table) {
+    lua_State *L = encoder->L;
+    lua_newtable(L);
+    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
+        lua_pushvalue(L, -2);
+        if (lua_isinteger(L, -1)) lua_tostring(L, -1);
+        lua_pushvalue(L, -1);
+        if (lua_rawget(L, table + 1) != LUA_TNIL) return encoder_fail(encoder, "a table with the same key twice");
+        lua_pop(L, 1);
+        lua_pushvalue(L, -2);
+        lua_rawset(L, table + 1);
+    }
+    lua_replace(L, table);
+    return 0;
+}
+
+/* lua_next has given the first key and value. */
+static int encode_parts(struct encoder *encoder, int table, enum json_mark mark) {
+    lua_State *L = encoder->L;
+    int is_array = mark == JSON_ARRAY || (mark == JSON_UNMARKED && lua_type(L, table + 1) == LUA_TNUMBER);
+    append_byte(encoder, is_array ? '[' : '{');
+    int (*encode)(struct encoder *, int) = encode_object;
+    if (is_array) encode = encode_array;
+    else if (encoder->style.sorts_keys) encode = encode_sorted_object;
+    if (encode(encoder, table) < 0) return -1;
+    lua_settop(L, table);
+    encoder->depth--;
+    append_line(encoder);
+    append_byte(encoder, is_array ? ']' : '}');
+    return 0;
+}
+
+static int encode_table(struct encoder *encoder, int table) {
+    lua_State *L = encoder->L;
+    if (encoder_enter(encoder, table) < 0) return -1;
+    enum json_mark mark = json_mark_of(L, table);
+    if (mark == JSON_OBJECT && stringify_keys(encoder, table) < 0) return -1;
+    lua_pushnil(L);
+    if (lua_next(L, table)) return encode_parts(encoder, table, mark);
+    encoder->depth--;
+    append(encoder, mark == JSON_ARRAY ? "[]" : "{}", 2);
+    return 0;
+}
+
+static int encode_boolean(struct encoder *encoder, int index) {
+    if (lua_toboolean(encoder->L, index)) append(encoder, "true", 4);
+    else append(encoder, "false", 5);
+    return 0;
+}
+
+static int encode_value(struct encoder *encoder, int index) {
+    switch (lua_type(encoder->L, index)) {
+    case LUA_TSTRING: return encode_string(encoder, index);
+    case LUA_TNUMBER: return encode_number(encoder, index);
+    case LUA_TBOOLEAN: return encode_boolean(encoder, index);
+    case LUA_TTABLE: return encode_table(encoder, index);
+    case LUA_TNIL: return encoder_fail(encoder, "nil");
+    case LUA_TFUNCTION: return encoder_fail(encoder, "a function");
+    case LUA_TTHREAD: return encoder_fail(encoder, "a thread");
+    case LUA_TLIGHTUSERDATA:
+        if (lua_touserdata(encoder->L, index)) break;
+        append(encoder, "null", 4);
+        return 0;
+    }
+    return encoder_fail(encoder, "a userdata");
+}
+
+int json_encode_styled(lua_State *L, int index, struct text *out, const struct json_style *style) {
+    struct encoder encoder;
+    encoder.L = L;
+    encoder.out = out;
+    encoder.style = *style;
+    encoder.indent_length = style->indent ? strlen(style->indent) : 0;
+    encoder.depth = 0;
+    luaL_checkstack(L, WORKING, "JSON");
+    lua_pushvalue(L, index);
+    int value = lua_gettop(L);
+    if (encode_value(&encoder, value) == 0) {
+        lua_settop(L, value - 1);
+        return 0;
+    }
+    const char *path = lua_tostring(L, -1);
+    lua_pushfstring(L, "cannot encode %s%s%s", encoder.problem, *path ? " at " : "", path + (*path == '.'));
+    lua_replace(L, value);
+    lua_settop(L, value);
+    return -1;
+}
+
+int json_encode(lua_State *L, int index, struct text *out) {
+    return json_encode_styled(L, index, out, &(struct json_style){0});
+}

@@ -1,0 +1,145 @@
+/* Becoming a WebSocket: the upgrade of a request (RFC 6455 4.2), and the client's side of the handshake's end. */
+#include "binding/connection.h"
+#include "binding/http_response.h"
+#include "binding/runtime.h"
+#include "binding/support.h"
+#include "binding/websocket.h"
+
+#include <string.h>
+
+enum { KEY_LENGTH = 24 /* of 16 bytes in base64 */ };
+
+/* No context is kept between messages, so that an idle socket has no memory of zlib's. */
+static const struct websocket_deflate_terms TERMS = {
+    .server_no_context = 1, .client_no_context = 1, .server_bits = 15, .client_bits = 15};
+
+static int refuse(lua_State *L, struct http_request *request, struct http_response *response, int status,
+                  const char *what) {
+    response->fields->length = 0;
+    response->answer.status = status;
+    response->answer.framing = HTTP_FRAMING_LENGTH;
+    response->answer.length = strlen(what);
+    http_response_add(L, response, "Content-Type", "text/plain; charset=utf-8");
+    if (status == 426) {
+        http_response_add(L, response, "Sec-WebSocket-Version", "13");
+        http_response_add(L, response, "Upgrade", "websocket");
+    }
+    http_response_send(L, request, response);
+    connection_write_copy(&request->client->io, what, strlen(what));
+    return 0;
+}
+
+static int field_is(const struct http_request *request, const char *name, const char *wanted) {
+    size_t length;
+    const char *value = http_request_field(request, name, &length);
+    return value && http_list_has(value, length, wanted);
+}
+
+/* What is wrong with the request, or NULL. */
+static const char *fault_of(const struct http_request *request, int *status) {
+    size_t length;
+    *status = 426;
+    if (!request->head.minor || !request->head.upgrades || !field_is(request, "upgrade", "websocket"))
+        return "a WebSocket is served here: upgrade to it (RFC 6455)\n";
+    if (!field_is(request, "sec-websocket-version", "13")) return "version 13 of WebSocket is served here (RFC 6455)\n";
+    *status = 400;
+    if (!http_span_equals(request->head.method, http_request_bytes(request), "GET", 3))
+        return "a WebSocket begins with GET\n";
+    if (request->head.chunked || request->head.length) return "a WebSocket begins without a body\n";
+    const char *key = http_request_field(request, "sec-websocket-key", &length);
+    if (!key || length != KEY_LENGTH || key[KEY_LENGTH - 1] != '=' || key[KEY_LENGTH - 2] != '=')
+        return "the Sec-WebSocket-Key is not 16 bytes in base64\n";
+    return NULL;
+}
+
+static struct websocket_deflate *agree_on_deflate(lua_State *L, struct http_request *request,
+                                                  struct http_response *response) {
+    size_t length;
+    struct text answer = {0};
+    struct websocket_deflate_terms agreed;
+    struct websocket_deflate *deflate = NULL;
+    const char *offers = http_request_field(request, "sec-websocket-extensions", &length);
+    if (!offers || websocket_deflate_accept(offers, length, &TERMS, &agreed, &answer) != 1 ||
+        text_append(&answer, "", 1) < 0)
+        return text_destroy(&answer), NULL;
+    deflate = websocket_deflate_new(WEBSOCKET_SERVER, &agreed, &websocket_memory_of(L)->cache);
+    if (deflate) http_response_add(L, response, "Sec-WebSocket-Extensions", answer.bytes);
+    text_destroy(&answer);
+    return deflate;
+}
+
+static void send_switch(lua_State *L, struct http_request *request, struct http_response *response) {
+    size_t length;
+    char value[WEBSOCKET_ACCEPT_SIZE];
+    const char *key = http_request_field(request, "sec-websocket-key", &length);
+    websocket_accept_value(key, length, value);
+    response->answer.status = 101;
+    http_response_add(L, response, "Upgrade", "websocket");
+    http_response_add(L, response, "Connection", "Upgrade");
+    http_response_add(L, response, "Sec-WebSocket-Accept", value);
+    http_response_send(L, request, response);
+}
+
+/* The handler in a task of its own, so that nothing of the request's is kept by an idle socket. */
+static struct task *new_handler(lua_State *L, struct listener_object *listener, struct websocket_object *socket) {
+    struct task *task = task_new(L, listener->scope);
+    lua_getfield(L, HTTP_RESPONSE, "handler");
+    luaL_checktype(L, -1, LUA_TFUNCTION);
+    lua_pushvalue(L, -2);
+    lua_pushvalue(L, HTTP_REQUEST);
+    lua_xmove(L, task->L, 3);
+    task->ended = websocket_on_handler_ended;
+    task->ended_context = socket;
+    socket->handler = task;
+    socket->listener = listener;
+    return task;
+}
+
+/* The response at 2 has kind = "websocket", handler, and options. */
+int http_send_websocket(lua_State *L, struct http_request *request, struct http_response *response) {
+    struct http_connection *client = request->client;
+    int status;
+    const char *fault = fault_of(request, &status);
+    if (fault) return refuse(L, request, response, status, fault);
+    int options = (lua_getfield(L, HTTP_RESPONSE, "options"), lua_gettop(L));
+    struct websocket_object *socket = websocket_new(L);
+    websocket_read_options(L, options, socket);
+    if (support_option_boolean(L, options, "compress", 1))
+        socket->io.deflate = agree_on_deflate(L, request, response);
+    send_switch(L, request, response);
+    client->broken = 1; /* unless it is handed over: it speaks HTTP no more */
+    socket->peer = client->peer;
+    http_request_part(L, request);
+    struct task *task = new_handler(L, http_listener_of(client), socket);
+    task_of(L)->ended = NULL;
+    http_connection_hand_over(client, &socket->io.io);
+    task_schedule(task);
+    return 0;
+}
+
+/* websocket.client(connection, options, extensions) -> socket: takes the connection over once the server has answered 101;
+ * `extensions` is what it said to our offer, or nil. Fails when that is no answer to it. */
+int websocket_connect(lua_State *L) {
+    struct connection_object *connection = connection_check(L, 1);
+    size_t length;
+    const char *answer = luaL_optlstring(L, 3, NULL, &length);
+    struct websocket_deflate_terms agreed;
+    if (!connection->io.open) return support_fail(L, "closed", "open a WebSocket: the connection is closed");
+    if (answer && websocket_deflate_confirm(answer, length, &TERMS, &agreed) < 0)
+        return support_fail(L, "protocol", "open a WebSocket: the server's extensions were not offered: %s", answer);
+    struct websocket_object *socket = websocket_new(L);
+    websocket_read_options(L, 2, socket);
+    socket->io.is_client = 1;
+    socket->peer = connection->peer;
+    if (answer) socket->io.deflate = websocket_deflate_new(WEBSOCKET_CLIENT, &agreed, &websocket_memory_of(L)->cache);
+    if (answer && !socket->io.deflate) return luaL_error(L, "not enough memory");
+    connection_move(&socket->io.io, &connection->io);
+    return 1;
+}
+
+/* websocket.offer() -> the value of Sec-WebSocket-Extensions for a client */
+int websocket_offer(lua_State *L) {
+    char offer[WEBSOCKET_OFFER_MAX];
+    lua_pushlstring(L, offer, websocket_deflate_offer(offer, &TERMS));
+    return 1;
+}

@@ -1,0 +1,112 @@
+#include "io/fanout.h"
+
+#include <stdlib.h>
+
+enum { COPY_TO = 512 /* bytes: copying less is cheaper than one more segment */ };
+
+static void member_set_slow(struct fanout_member *member, int slow) {
+    struct fanout *fanout = member->fanout;
+    if (member->slow == (unsigned)slow) return;
+    member->slow = slow != 0;
+    fanout->slow += slow ? 1u : -1u;
+    if (!fanout->slow && fanout->drained) fanout->drained(fanout);
+}
+
+static struct fanout_member *member_find(const struct fanout *fanout, const struct connection *connection) {
+    struct fanout_member *member = connection->members;
+    while (member && member->fanout != fanout) member = member->next_place;
+    return member;
+}
+
+int fanout_join(struct fanout *fanout, struct connection *connection, uint8_t form, int owned) {
+    if (member_find(fanout, connection)) return 0;
+    struct fanout_member *member = calloc(1, sizeof *member);
+    if (!member) return -1;
+    *member = (struct fanout_member){.fanout = fanout, .connection = connection, .form = form, .owned = owned != 0};
+    member->next_place = connection->members;
+    connection->members = member;
+    member->link = &fanout->members;
+    member->next = fanout->members;
+    if (member->next) member->next->link = &member->next;
+    fanout->members = member;
+    fanout->count++;
+    fanout->forms[form]++;
+    return 0;
+}
+
+static void member_free(struct fanout_member *member) {
+    struct fanout_member **place = &member->connection->members;
+    while (*place != member) place = &(*place)->next_place;
+    *place = member->next_place;
+    *member->link = member->next;
+    if (member->next) member->next->link = member->link;
+    member->fanout->count--;
+    member->fanout->forms[member->form]--;
+    member_set_slow(member, 0);
+    free(member);
+}
+
+void fanout_leave(struct fanout *fanout, struct connection *connection) {
+    struct fanout_member *member = member_find(fanout, connection);
+    if (member) member_free(member);
+}
+
+void fanout_leave_all(struct connection *connection) {
+    while (connection->members) member_free(connection->members);
+}
+
+void fanout_clear(struct fanout *fanout) {
+    while (fanout->members) {
+        struct connection *owned = fanout->members->owned ? fanout->members->connection : NULL;
+        member_free(fanout->members);
+        if (owned) connection_close(owned);
+    }
+}
+
+static void release_block(void *owner) {
+    block_drop(owner);
+}
+
+static int member_queue(const struct fanout_member *member, struct block *block) {
+    struct connection *connection = member->connection;
+    if (block->size <= COPY_TO) return connection_write_copy(connection, block->data, block->size);
+    if (connection_write_borrow(connection, block->data, block->size, NULL, NULL) < 0) return -1;
+    queue_hold_last(&connection->output, release_block, block_hold(block));
+    return 0;
+}
+
+/* Whether the member gets the message. When it is cut off, it is gone after this. */
+static int member_send(struct fanout_member *member, struct block *block) {
+    struct fanout *fanout = member->fanout;
+    struct connection *connection = member->connection;
+    if (connection->stream.error || connection->shut) return 0;
+    int slow = connection->output.length > fanout->limit;
+    if (slow && fanout->policy == FANOUT_DROP) {
+        fanout->dropped++;
+        return 0;
+    }
+    if ((slow && fanout->policy == FANOUT_CLOSE) || member_queue(member, block) < 0) {
+        fanout->closed++;
+        connection_abort(connection);
+        return 0;
+    }
+    member_set_slow(member, connection->output.length > fanout->limit);
+    return 1;
+}
+
+unsigned fanout_send(struct fanout *fanout, struct block *const blocks[FANOUT_FORMS]) {
+    unsigned sent = 0;
+    for (struct fanout_member *member = fanout->members, *next; member; member = next) {
+        next = member->next; /* only the member itself can be cut off meanwhile */
+        struct block *block = blocks[member->form];
+        if (block) sent += (unsigned)member_send(member, block);
+    }
+    return sent;
+}
+
+void fanout_on_sent(struct connection *connection) {
+    for (struct fanout_member *member = connection->members, *next; member; member = next) {
+        next = member->next_place;
+        if (member->slow && connection->output.length <= member->fanout->limit / 2) member_set_slow(member, 0);
+    }
+}

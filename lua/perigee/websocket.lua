@@ -1,0 +1,126 @@
+--- The client's side of WebSocket (RFC 6455). The server's is app:websocket.
+---   local socket <close> = assert(websocket.connect "ws://127.0.0.1:8801/chat")
+---   socket:send "hello"
+---   for text in socket:messages() do print(text) end
+
+local core <const> = require "core.websocket"
+local digest <const> = require "core.digest"
+local net <const> = require "perigee.net"
+
+local M <const> = {}
+
+---@class perigee.WebSocket
+---@field is_open boolean
+---@field peer any
+---@field close_code integer? why it ended (RFC 6455 7.4)
+---@field queued integer bytes that wait to be sent
+
+local GUID <const> = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
+
+--- ws://host:port/path?query as the address to connect to, the Host field and the target.
+local function parse(url)
+  local scheme <const>, authority <const>, target <const> = url:match "^(%a+)://([^/?#]+)([^#]*)$"
+  if not scheme or scheme:lower() ~= "ws" then
+    error(("url '%s': ws://host:port/path is expected"):format(url), 0)
+  end
+  if target:find "[%c\128-\255 ]" then error(("url '%s': its path must be percent-encoded"):format(url), 0) end
+  local port <const> = authority:match ":(%d+)$"
+  local path <const> = target:sub(1, 1) == "/" and target or "/" .. target
+  return "tcp://" .. (port and authority or authority .. ":80"), authority, path
+end
+
+local function header_lines(headers)
+  local lines <const> = {}
+  for name, value in pairs(headers or {}) do
+    if not name:find "^[%w!#$%%&'*+.^_`|~-]+$" or value:find "%c" then
+      error(("header '%s': its name or value cannot be sent"):format(name), 0)
+    end
+    lines[#lines + 1] = ("%s: %s\r\n"):format(name, value)
+  end
+  return table.concat(lines)
+end
+
+local function request_text(authority, target, key, options)
+  local protocols <const> = options.protocols and table.concat(options.protocols, ", ")
+  return table.concat {
+    "GET ", target, " HTTP/1.1\r\nHost: ", authority, "\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n",
+    "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ", key, "\r\n",
+    protocols and "Sec-WebSocket-Protocol: " .. protocols .. "\r\n" or "",
+    options.compress ~= false and "Sec-WebSocket-Extensions: " .. core.offer() .. "\r\n" or "",
+    header_lines(options.headers), "\r\n",
+  }
+end
+
+--- Reads the fields of an answer; nil, message when it is none.
+local function read_answer(conn)
+  local first <const>, message <const>, code <const> = conn:read_line(8192)
+  if not first then return nil, message, code end
+  local status <const> = first:match "^HTTP/1%.1 (%d%d%d)"
+  if not status then return nil, "open a WebSocket: the server speaks no HTTP/1.1", "protocol" end
+  local fields <const> = {}
+  for _ = 1, 100 do
+    local line <const>, why <const>, short <const> = conn:read_line(8192)
+    if not line then return nil, why, short end
+    if line == "" then return math.tointeger(tonumber(status)), fields end
+    local name <const>, value <const> = line:match "^([^%s:]+):%s*(.-)%s*$"
+    if not name then return nil, "open a WebSocket: the server's answer has a bad header", "protocol" end
+    fields[name:lower()] = value
+  end
+  return nil, "open a WebSocket: the server's answer has too many headers", "protocol"
+end
+
+local function check_answer(status, fields, key, options)
+  if status ~= 101 then return nil, ("open a WebSocket: the server answers %d"):format(status), "refused" end
+  local expected <const> = digest.to_base64(digest.digest(key .. GUID, "sha1"))
+  if (fields.upgrade or ""):lower() ~= "websocket" or not (fields.connection or ""):lower():find "upgrade"
+    or fields["sec-websocket-accept"] ~= expected then
+    return nil, "open a WebSocket: the server's handshake is wrong", "protocol"
+  end
+  local protocol <const> = fields["sec-websocket-protocol"]
+  for _, offered in ipairs(options.protocols or {}) do
+    if offered == protocol then return true end
+  end
+  if protocol then return nil, "open a WebSocket: the server chose a protocol that was not offered", "protocol" end
+  return true
+end
+
+local function handshake(conn, authority, target, options)
+  local key <const> = digest.to_base64(digest.random(16))
+  local sent <const>, why <const>, short <const> = conn:write(request_text(authority, target, key, options))
+  if not sent then return nil, why, short end
+  local status <const>, fields <const>, code <const> = read_answer(conn)
+  if not status then return nil, fields, code end
+  local ok <const>, message <const>, reason <const> = check_answer(status, fields, key, options)
+  if not ok then return nil, message, reason end
+  local core_options <const> = { limit = options.limit, ping = options.ping }
+  local extensions <const> = fields["sec-websocket-extensions"]
+  local socket <const>, problem <const>, kind <const> = core.client(conn, core_options, extensions)
+  return socket, problem or fields["sec-websocket-protocol"], kind
+end
+
+local function connect(url, options)
+  if type(url) ~= "string" then error("bad argument 'url' (a string expected)", 0) end
+  options = options or {}
+  local address <const>, authority <const>, target <const> = parse(url)
+  local conn <const>, message <const>, code <const> = net.connect(address, { timeout = options.timeout or 30 })
+  if not conn then return nil, message, code end
+  local socket <const>, why <const>, short <const> = handshake(conn, authority, target, options)
+  if not socket then conn:close() end
+  return socket, why, short
+end
+
+--- Connects to ws://. Options: timeout (seconds for all of the handshake's waits, default 30), headers, protocols (a list),
+--- compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default
+--- 30). The second value is the protocol that the server has chosen.
+---@param url string
+---@param options table?
+---@return perigee.WebSocket? socket
+---@return string? message
+---@return string? code "refused": the server answers something else; "protocol", "timeout" ...
+function M.connect(url, options)
+  local ok <const>, socket <const>, message <const>, code <const> = pcall(connect, url, options)
+  if not ok then error(socket, 2) end
+  return socket, message, code
+end
+
+return M
