@@ -46,7 +46,7 @@ static int program_start(lua_State *L) {
 }
 
 /* Memory that was freed is kept for the next large string instead of being unmapped and mapped again; after a peak
- * runtime_trim gives it back. */
+ * tidying gives it back. */
 static void program_tune_memory(void) {
     mallopt(M_TRIM_THRESHOLD, 256 * 1024 * 1024);
     mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);

@@ -30,7 +30,6 @@ void connection_adopt(struct connection_object *connection, struct runtime *runt
     connection_init(&connection->io, &runtime->loop, stream);
     connection->scheme = (uint8_t)scheme;
     if (peer) endpoint_pack(peer, &connection->peer);
-    runtime_connection_began(runtime);
 }
 
 static int connection_peer(const struct connection_object *connection, struct endpoint *peer) {
@@ -72,18 +71,11 @@ int connection_fail(lua_State *L, struct connection_object *connection, const ch
     return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure));
 }
 
-static void connection_object_end(struct connection_object *connection, void (*end)(struct connection *)) {
-    if (!connection->io.open) return;
-    end(&connection->io);
-    runtime_connection_ended(
-        (struct runtime *)((char *)connection_loop(&connection->io) - offsetof(struct runtime, loop)));
-}
-
 void connection_on_handler_ended(struct task *task, void *context) {
     struct connection_object *connection = context;
     (void)task;
     connection->handler = NULL;
-    connection_object_end(connection, connection_close);
+    connection_close(&connection->io);
     listener_on_connection_ended(connection->listener);
 }
 
@@ -95,13 +87,13 @@ static void connection_on_lone_handler_ended(struct task *task, void *context) {
 
 /* conn:close(): what was written is still sent, in the background */
 static int connection_object_close(lua_State *L) {
-    connection_object_end(connection_check(L, 1), connection_close);
+    connection_close(&connection_check(L, 1)->io);
     return 0;
 }
 
 /* conn:abort(): what was written is dropped, and a TCP peer gets a reset */
 static int connection_object_abort(lua_State *L) {
-    connection_object_end(connection_check(L, 1), connection_abort);
+    connection_abort(&connection_check(L, 1)->io);
     return 0;
 }
 
@@ -111,7 +103,7 @@ static int connection_object_gc(lua_State *L) {
         connection->handler->ended = connection_on_lone_handler_ended;
         connection->handler->ended_context = connection->listener;
     }
-    connection_object_end(connection, connection_close);
+    connection_close(&connection->io);
     return 0;
 }
 

@@ -200,7 +200,6 @@ static void on_gone(struct http_connection *client) {
 
 static void on_ended(struct http_connection *client) {
     struct listener_object *listener = http_listener_of(client);
-    runtime_connection_ended(listener->runtime);
     listener_on_connection_ended(listener);
 }
 
@@ -211,7 +210,6 @@ static int accept_client(struct listener_object *listener, int fd, const struct 
     struct http_connection *client = http_connection_new(&server->io, fd, peer);
     if (!client) return -1;
     client->io.high_water = listener->high_water;
-    runtime_connection_began(listener->runtime);
     return 0;
 }
 

@@ -12,7 +12,7 @@ enum { GATHERED = 32, WORKING = 8, END = -1 }; /* Lua stack slots for parts, and
 
 struct decoder {
     lua_State *L;
-    const unsigned char *start, *at, *end;
+    const unsigned char *at, *end;
     const char *problem; /* of what is at `at` */
     int levels;          /* that may still open */
 };
@@ -283,7 +283,7 @@ static int decode_document(struct decoder *decoder) {
 int json_decode(lua_State *L, const char *bytes, size_t length, int max_depth) {
     assert(max_depth <= JSON_DEPTH_MAX);
     const unsigned char *start = (const unsigned char *)bytes;
-    struct decoder decoder = {.L = L, .start = start, .at = start, .end = start + length, .levels = max_depth};
+    struct decoder decoder = {.L = L, .at = start, .end = start + length, .levels = max_depth};
     int top = lua_gettop(L);
     luaL_checkstack(L, WORKING, "JSON");
     if (decode_document(&decoder) == 0) return 1;

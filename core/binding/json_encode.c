@@ -1,13 +1,14 @@
 /* Depth first over raw tables. When a value cannot be encoded, the way back up puts its path together. */
 #include "binding/json.h"
+#include "binding/json_keys.h"
 #include "bytes/json_number.h"
 #include "bytes/json_scan.h"
 
 #include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>
-#include <stdint.h>
-#include <stdlib.h>
+
+static const char BAD_KEYS[] = "a table whose keys are neither 1..n nor all strings";
 
 enum { WORKING = 10 }; /* Lua stack slots for each level */
 
@@ -38,7 +39,7 @@ static int fail_at_index(struct encoder *encoder, lua_Integer index) {
 }
 
 static int is_name(const char *key) {
-    if (isdigit((unsigned char)*key)) return 0;
+    if (!*key || isdigit((unsigned char)*key)) return 0;
     while (isalnum((unsigned char)*key) || *key == '_') key++;
     return !*key;
 }
@@ -115,20 +116,7 @@ static int encode_number(struct encoder *encoder, int index) {
     return 0;
 }
 
-/* Arrays. What lua_next gives is at table + 1 and table + 2: the table is on top when its turn comes. */
-
-/* n, when the keys are 1..n in whatever order; -1 when not. */
-static lua_Integer sequence_length(lua_State *L, int table) {
-    lua_Integer count = 0, last = 0;
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1), count++) {
-        lua_Integer key = lua_isinteger(L, -2) ? lua_tointeger(L, -2) : 0;
-        if (key > last) last = key;
-        if (key > 0) continue;
-        lua_pop(L, 2);
-        return -1;
-    }
-    return count == last ? count : -1;
-}
+/* Arrays. The table is on top when its turn comes: what lua_next gives is at table + 1 and table + 2. */
 
 static int encode_element(struct encoder *encoder, int value, lua_Integer index) {
     if (index > 1) append_byte(encoder, ',');
@@ -140,8 +128,8 @@ static int encode_element(struct encoder *encoder, int value, lua_Integer index)
 static int encode_elements(struct encoder *encoder, int table, lua_Integer index) {
     lua_State *L = encoder->L;
     lua_settop(L, table);
-    lua_Integer length = sequence_length(L, table);
-    if (length < 0) return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
+    lua_Integer length = json_keys_count(L, table);
+    if (length < 0) return encoder_fail(encoder, BAD_KEYS);
     for (; index <= length; index++) {
         lua_rawgeti(L, table, index);
         if (encode_element(encoder, table + 1, index) < 0) return -1;
@@ -166,8 +154,7 @@ static int encode_array(struct encoder *encoder, int table) {
 /* Objects. */
 
 static int encode_field(struct encoder *encoder, int key, int is_first) {
-    if (lua_type(encoder->L, key) != LUA_TSTRING)
-        return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
+    if (lua_type(encoder->L, key) != LUA_TSTRING) return encoder_fail(encoder, BAD_KEYS);
     if (!is_first) append_byte(encoder, ',');
     append_line(encoder);
     if (encode_string(encoder, key) < 0) return encoder_fail(encoder, "a key that is not UTF-8");
@@ -187,43 +174,18 @@ static int encode_object(struct encoder *encoder, int table) {
     return 0;
 }
 
-struct key {
-    const char *bytes;
-    size_t length;
-};
-
-static int key_compare(const void *left, const void *right) {
-    const struct key *a = left, *b = right;
-    int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);
-    return order ? order : (a->length > b->length) - (a->length < b->length);
-}
-
-/* Pushes the keys, in a userdata; the table keeps their bytes. Returns how many, or -1 when one is no string. */
-static int push_sorted_keys(lua_State *L, int table) {
-    size_t count = 0, room = 0;
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) room++;
-    struct key *keys = lua_newuserdatauv(L, room * sizeof *keys, 0);
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        if (lua_type(L, -2) != LUA_TSTRING) return -1;
-        keys[count].bytes = lua_tolstring(L, -2, &keys[count].length);
-        count++;
-    }
-    qsort(keys, count, sizeof *keys, key_compare);
-    return (int)count;
-}
-
 static int encode_sorted_object(struct encoder *encoder, int table) {
     lua_State *L = encoder->L;
     lua_settop(L, table);
-    int count = push_sorted_keys(L, table);
-    if (count < 0) return encoder_fail(encoder, "a table whose keys are neither 1..n nor all strings");
-    const struct key *keys = lua_touserdata(L, table + 1);
-    for (int i = 0; i < count; i++) {
-        lua_pushlstring(L, keys[i].bytes, keys[i].length);
+    lua_Integer count = json_keys_push_sorted(L, table);
+    if (count < 0) return encoder_fail(encoder, BAD_KEYS);
+    const struct json_key *keys = lua_touserdata(L, table + 2);
+    for (lua_Integer i = 0; i < count; i++) {
+        lua_rawgeti(L, table + 1, keys[i].index);
         lua_pushvalue(L, -1);
         lua_rawget(L, table);
-        if (encode_field(encoder, table + 2, i == 0) < 0) return -1;
-        lua_settop(L, table + 1);
+        if (encode_field(encoder, table + 3, i == 0) < 0) return -1;
+        lua_settop(L, table + 2);
     }
     return 0;
 }
@@ -237,23 +199,6 @@ static int encoder_enter(struct encoder *encoder, int table) {
     if (encoder->depth == JSON_DEPTH) return encoder_fail(encoder, "a table that is nested too deep");
     if (!lua_checkstack(encoder->L, WORKING)) return encoder_fail(encoder, "what does not fit the Lua stack");
     encoder->open[encoder->depth++] = here;
-    return 0;
-}
-
-/* Replaces a table marked as an object by a copy, where the integers among its keys are strings. */
-static int stringify_keys(struct encoder *encoder, int table) {
-    lua_State *L = encoder->L;
-    lua_newtable(L);
-    for (lua_pushnil(L); lua_next(L, table); lua_pop(L, 1)) {
-        lua_pushvalue(L, -2);
-        if (lua_isinteger(L, -1)) lua_tostring(L, -1);
-        lua_pushvalue(L, -1);
-        if (lua_rawget(L, table + 1) != LUA_TNIL) return encoder_fail(encoder, "a table with the same key twice");
-        lua_pop(L, 1);
-        lua_pushvalue(L, -2);
-        lua_rawset(L, table + 1);
-    }
-    lua_replace(L, table);
     return 0;
 }
 
@@ -277,7 +222,8 @@ static int encode_table(struct encoder *encoder, int table) {
     lua_State *L = encoder->L;
     if (encoder_enter(encoder, table) < 0) return -1;
     enum json_mark mark = json_mark_of(L, table);
-    if (mark == JSON_OBJECT && stringify_keys(encoder, table) < 0) return -1;
+    if (mark == JSON_OBJECT && json_keys_stringify(L, table) < 0)
+        return encoder_fail(encoder, "a table with the same key twice");
     lua_pushnil(L);
     if (lua_next(L, table)) return encode_parts(encoder, table, mark);
     encoder->depth--;

@@ -15,14 +15,6 @@
  * few megabytes and saves a twentieth of a large echo; a large one has Lua's own pause. */
 enum { SMALL_HEAP_PAUSE = 400, LARGE_HEAP_PAUSE = 200, LARGE_HEAP = 16 * 1024 * 1024 };
 
-enum { PEAK = 1000 }; /* connections at once after which memory is given back */
-
-static const double RELAX_SECONDS = 1;
-
-static void runtime_on_relax(struct timer *timer) {
-    runtime_trim((struct runtime *)((char *)timer - offsetof(struct runtime, relax)));
-}
-
 static void runtime_tune_collector(struct runtime *runtime) {
     int large = runtime->heap.live > LARGE_HEAP;
     if (large == runtime->heap_is_large) return;
@@ -32,6 +24,7 @@ static void runtime_tune_collector(struct runtime *runtime) {
 
 static void runtime_turn(void *context) {
     runtime_tune_collector(context);
+    tidy_look(context);
     task_turn(context);
 }
 
@@ -77,7 +70,7 @@ struct runtime *runtime_new(void) {
     runtime->loop.turn = runtime_turn;
     lua_gc(runtime->L, LUA_GCINC, SMALL_HEAP_PAUSE, 0, 0);
     runtime->loop.turn_context = runtime;
-    runtime->relax.fire = runtime_on_relax;
+    tidy_init(&runtime->tidy);
     return runtime;
 }
 
@@ -147,25 +140,4 @@ void runtime_report(struct runtime *runtime, const struct task *task) {
         lua_call(L, 3, 0);
     }
     lua_settop(L, top - 2);
-}
-
-void runtime_trim(struct runtime *runtime) {
-    runtime->counts.peak = runtime->loop.counts.connections;
-    task_trim_pool(runtime);
-    lua_gc(runtime->L, LUA_GCCOLLECT);
-    lua_gc(runtime->L, LUA_GCCOLLECT); /* what finalizers have let go */
-    heap_trim(&runtime->heap);
-    if (runtime->websockets) websocket_memory_trim(runtime->websockets);
-    loop_trim(&runtime->loop);
-}
-
-void runtime_connection_began(struct runtime *runtime) {
-    unsigned now = runtime->loop.counts.connections;
-    if (now > runtime->counts.peak) runtime->counts.peak = now;
-}
-
-void runtime_connection_ended(struct runtime *runtime) {
-    if (runtime->counts.peak < PEAK || runtime->loop.counts.connections > runtime->counts.peak / 4) return;
-    if (!timer_is_set(&runtime->relax))
-        timers_set(&runtime->loop.timers, &runtime->relax, runtime->loop.now + RELAX_SECONDS);
 }

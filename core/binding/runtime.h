@@ -6,6 +6,7 @@
 #include "binding/heap.h"
 #include "binding/scope.h"
 #include "binding/task.h"
+#include "binding/tidy.h"
 #include "io/loop.h"
 
 struct resolver;
@@ -26,11 +27,10 @@ struct runtime {
     int on_failure;            /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
     struct {
         unsigned tasks; /* alive */
-        unsigned peak;  /* connections alive at most since memory was last given back */
     } counts;
     int heap_is_large;  /* which pause the collector has, see runtime_tune_collector */
     int closing;        /* the Lua state is being closed: tasks are not resumed any more */
-    struct timer relax; /* gives memory back after a peak */
+    struct tidy tidy;
 };
 
 struct runtime *runtime_new(void); /* with the standard libraries; NULL with errno */
@@ -48,11 +48,5 @@ int runtime_call(struct runtime *runtime, lua_CFunction function, void *context)
 
 /* Reports the error value and the traceback on top of the main thread's stack, pops them. */
 void runtime_report(struct runtime *runtime, const struct task *task);
-
-/* A full collection, and idle memory back to the system. */
-void runtime_trim(struct runtime *runtime);
-/* Count the peak: some time after it has passed, memory is given back. */
-void runtime_connection_began(struct runtime *runtime);
-void runtime_connection_ended(struct runtime *runtime);
 
 #endif

@@ -106,7 +106,7 @@ static int task_counts(lua_State *L) {
 
 /* task.trim(): a full collection, and idle memory back to the system */
 static int task_trim(lua_State *L) {
-    runtime_trim(runtime_of(L));
+    tidy_all(runtime_of(L));
     return 0;
 }
 

@@ -32,10 +32,6 @@ struct websocket_object *websocket_new(lua_State *L) {
     return socket;
 }
 
-static struct runtime *runtime_of_socket(const struct websocket_object *socket) {
-    return (struct runtime *)((char *)connection_loop(&socket->io.io) - offsetof(struct runtime, loop));
-}
-
 struct websocket_memory *websocket_memory_of(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     if (runtime->websockets) return runtime->websockets;
@@ -47,22 +43,15 @@ struct websocket_memory *websocket_memory_of(lua_State *L) {
 
 void websocket_read_options(lua_State *L, int index, struct websocket_object *socket) {
     socket->io.limit = (uint32_t)support_option_integer(L, index, "limit", 1, INT32_MAX, WEBSOCKET_LIMIT);
-    socket->io.ping = (float)support_option_seconds(L, index, "ping", 30);
+    socket->io.io.timeout = (float)support_option_seconds(L, index, "ping", 30);
 }
 
 /* The end. */
 
-static void end(struct websocket_object *socket, void (*how)(struct connection *)) {
-    if (!socket->io.io.open) return;
-    struct runtime *runtime = runtime_of_socket(socket);
-    how(&socket->io.io);
-    runtime_connection_ended(runtime);
-}
-
 static void finish(struct websocket_object *socket, unsigned code, const char *reason, size_t length) {
     if (!socket->io.close_code) socket->io.close_code = (uint16_t)code;
     websocket_send_close(&socket->io, code, reason, length);
-    end(socket, connection_close);
+    connection_close(&socket->io.io);
 }
 
 void websocket_on_handler_ended(struct task *task, void *context) {
@@ -129,7 +118,7 @@ static int interrupt_wait(struct task *task, void *subject) {
 }
 
 static double silence_limit(lua_State *L, const struct websocket_object *socket) {
-    return runtime_of(L)->loop.now + (double)socket->io.ping;
+    return runtime_of(L)->loop.now + (double)socket->io.io.timeout;
 }
 
 static int park(lua_State *L, struct websocket_object *socket, double until, lua_KFunction step) {
@@ -143,7 +132,7 @@ static int park(lua_State *L, struct websocket_object *socket, double until, lua
 static int is_dead(struct websocket_object *socket) {
     if (socket->io.pinged) {
         socket->io.close_code = WEBSOCKET_ABNORMAL;
-        end(socket, connection_abort);
+        connection_abort(&socket->io.io);
         return 1;
     }
     socket->io.pinged = 1;
@@ -165,8 +154,10 @@ static enum receiving try_receive(lua_State *L, struct websocket_object *socket,
         lua_pushboolean(L, message.is_binary);
         return RECEIVED;
     case IO_WAIT: return RECEIVE_WAITS;
-    default: end(socket, socket->io.close_code == WEBSOCKET_ABNORMAL ? connection_abort : connection_close);
+    default: break;
     }
+    if (socket->io.close_code == WEBSOCKET_ABNORMAL) connection_abort(&socket->io.io);
+    else connection_close(&socket->io.io);
     return RECEIVE_ENDED;
 }
 

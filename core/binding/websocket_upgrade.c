@@ -52,20 +52,16 @@ static const char *fault_of(const struct http_request *request, int *status) {
     return NULL;
 }
 
-static struct websocket_deflate *agree_on_deflate(lua_State *L, struct http_request *request,
-                                                  struct http_response *response) {
+static void agree_on_deflate(lua_State *L, struct http_request *request, struct http_response *response,
+                             struct websocket *socket) {
     size_t length;
     struct text answer = {0};
     struct websocket_deflate_terms agreed;
-    struct websocket_deflate *deflate = NULL;
     const char *offers = http_request_field(request, "sec-websocket-extensions", &length);
-    if (!offers || websocket_deflate_accept(offers, length, &TERMS, &agreed, &answer) != 1 ||
-        text_append(&answer, "", 1) < 0)
-        return text_destroy(&answer), NULL;
-    deflate = websocket_deflate_new(WEBSOCKET_SERVER, &agreed, &websocket_memory_of(L)->cache);
-    if (deflate) http_response_add(L, response, "Sec-WebSocket-Extensions", answer.bytes);
+    if (offers && websocket_deflate_accept(offers, length, &TERMS, &agreed, &answer) == 1 &&
+        text_append(&answer, "", 1) == 0 && websocket_set_deflate(socket, &agreed, websocket_memory_of(L)) == 0)
+        http_response_add(L, response, "Sec-WebSocket-Extensions", answer.bytes);
     text_destroy(&answer);
-    return deflate;
 }
 
 static void send_switch(lua_State *L, struct http_request *request, struct http_response *response) {
@@ -104,15 +100,16 @@ int http_send_websocket(lua_State *L, struct http_request *request, struct http_
     int options = (lua_getfield(L, HTTP_RESPONSE, "options"), lua_gettop(L));
     struct websocket_object *socket = websocket_new(L);
     websocket_read_options(L, options, socket);
-    if (support_option_boolean(L, options, "compress", 1))
-        socket->io.deflate = agree_on_deflate(L, request, response);
+    if (support_option_boolean(L, options, "compress", 1)) agree_on_deflate(L, request, response, &socket->io);
     send_switch(L, request, response);
     client->broken = 1; /* unless it is handed over: it speaks HTTP no more */
     socket->peer = client->peer;
     http_request_part(L, request);
     struct task *task = new_handler(L, http_listener_of(client), socket);
     task_of(L)->ended = NULL;
+    float ping = socket->io.io.timeout;
     http_connection_hand_over(client, &socket->io.io);
+    socket->io.io.timeout = ping;
     task_schedule(task);
     return 0;
 }
@@ -128,12 +125,13 @@ int websocket_connect(lua_State *L) {
     if (answer && websocket_deflate_confirm(answer, length, &TERMS, &agreed) < 0)
         return support_fail(L, "protocol", "open a WebSocket: the server's extensions were not offered: %s", answer);
     struct websocket_object *socket = websocket_new(L);
-    websocket_read_options(L, 2, socket);
     socket->io.is_client = 1;
     socket->peer = connection->peer;
-    if (answer) socket->io.deflate = websocket_deflate_new(WEBSOCKET_CLIENT, &agreed, &websocket_memory_of(L)->cache);
-    if (answer && !socket->io.deflate) return luaL_error(L, "not enough memory");
+    websocket_read_options(L, 2, socket);
+    if (answer && websocket_set_deflate(&socket->io, &agreed, websocket_memory_of(L)) < 0)
+        return luaL_error(L, "not enough memory");
     connection_move(&socket->io.io, &connection->io);
+    websocket_read_options(L, 2, socket); /* the timeout came with the connection */
     return 1;
 }
 

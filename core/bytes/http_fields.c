@@ -104,8 +104,10 @@ static int http_note_length(struct http_fields *fields, struct http_span value) 
     if (at == end || http_has_tab_behind(end)) return http_refuse(fields->problem, 400, "a malformed Content-Length");
     for (; at < end; at++) {
         if (!http_char_is(*at, HTTP_DIGIT)) return http_refuse(fields->problem, 400, "the Content-Length is no number");
-        if (length > (INT64_MAX - 9) / 10) return http_refuse(fields->problem, 400, "the Content-Length is too large");
-        length = length * 10 + (uint64_t)(*at - '0');
+        uint64_t digit = (uint64_t)(*at - '0');
+        if (length > (INT64_MAX - digit) / 10)
+            return http_refuse(fields->problem, 400, "the Content-Length is too large");
+        length = length * 10 + digit;
     }
     fields->head->length = length;
     fields->head->has_length = 1;
@@ -188,7 +190,7 @@ static int http_check_framing(struct http_fields *fields) {
     return 0;
 }
 
-/* Last: to read the flags just after one of them was written makes the processor wait. */
+/* RFC 9112 9.3. */
 static int http_set_persistence(struct http_fields *fields) {
     struct http_head *head = fields->head;
     head->keep_alive = !fields->closes && (head->minor == 1 || fields->keeps);

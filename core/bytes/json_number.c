@@ -212,7 +212,8 @@ size_t json_number_write_float(char *to, double number) {
     double value = fabs(number);
     if (sign) *to = '-';
     if (value == 0) return sign + (size_t)(stpcpy(to + sign, "0.0") - (to + sign));
-    (value >= 1e-5 && value < SURE_INTEGER ? decimal_from_places : decimal_from_printf)(&decimal, value);
+    if (value >= 1e-5 && value < SURE_INTEGER) decimal_from_places(&decimal, value);
+    else decimal_from_printf(&decimal, value);
     int is_positional = decimal.point > -4 && decimal.point <= DIGITS_MAX - 1;
-    return sign + (is_positional ? write_positional : write_scientific)(to + sign, &decimal);
+    return sign + (is_positional ? write_positional(to + sign, &decimal) : write_scientific(to + sign, &decimal));
 }

@@ -43,12 +43,11 @@ static inline size_t json_utf8_length(const unsigned char *at, const unsigned ch
 /* The first quote, backslash or control, or what is no UTF-8 (a byte of 0x80 and above then), or `end`. */
 static inline const unsigned char *json_scan_text(const unsigned char *at, const unsigned char *end) {
     while ((at = json_scan(at, end)) < end && *at >= 0x80) {
-        size_t length;
-        do {
-            length = json_utf8_length(at, end);
+        while (at < end && *at >= 0x80) {
+            size_t length = json_utf8_length(at, end);
             if (!length) return at;
             at += length;
-        } while (at < end && *at >= 0x80);
+        }
     }
     return at;
 }

@@ -26,16 +26,36 @@ void websocket_memory_trim(struct websocket_memory *memory) {
     text_destroy(&memory->scratch);
 }
 
-static void drop_message(struct websocket *socket) {
-    if (socket->message) text_destroy(socket->message);
-    free(socket->message);
-    socket->message = NULL;
+static struct websocket_extra *need_extra(struct websocket *socket) {
+    if (!socket->extra) socket->extra = calloc(1, sizeof *socket->extra);
+    return socket->extra;
+}
+
+static void drop_extra(struct websocket *socket) {
+    if (!socket->extra) return;
+    text_destroy(&socket->extra->message);
+    if (socket->extra->deflate) return;
+    free(socket->extra);
+    socket->extra = NULL;
+}
+
+int websocket_set_deflate(struct websocket *socket, const struct websocket_deflate_terms *terms,
+                          struct websocket_memory *memory) {
+    enum websocket_role role = socket->is_client ? WEBSOCKET_CLIENT : WEBSOCKET_SERVER;
+    if (!need_extra(socket)) return -1;
+    socket->extra->deflate = websocket_deflate_new(role, terms, &memory->cache);
+    return socket->extra->deflate ? 0 : -1;
+}
+
+static struct websocket_deflate *deflate_of(const struct websocket *socket) {
+    return socket->extra ? socket->extra->deflate : NULL;
 }
 
 void websocket_destroy(struct websocket *socket) {
-    drop_message(socket);
-    if (socket->deflate) websocket_deflate_free(socket->deflate);
-    socket->deflate = NULL;
+    struct websocket_deflate *deflate = deflate_of(socket);
+    if (deflate) websocket_deflate_free(deflate);
+    if (deflate) socket->extra->deflate = NULL;
+    drop_extra(socket);
 }
 
 void websocket_accept_value(const char *key, size_t length, char value[WEBSOCKET_ACCEPT_SIZE]) {
@@ -76,7 +96,7 @@ static int send_frame(struct websocket *socket, struct websocket_frame *frame, c
 }
 
 static int is_compressed(const struct websocket *socket, enum websocket_opcode opcode, size_t length) {
-    return socket->deflate && !websocket_opcode_is_control(opcode) && length >= COMPRESS_FROM;
+    return deflate_of(socket) && !websocket_opcode_is_control(opcode) && length >= COMPRESS_FROM;
 }
 
 int websocket_send(struct websocket *socket, struct websocket_memory *memory, enum websocket_opcode opcode,
@@ -84,7 +104,7 @@ int websocket_send(struct websocket *socket, struct websocket_memory *memory, en
     struct websocket_frame frame = {.opcode = (uint8_t)opcode, .final = 1};
     if (!is_compressed(socket, opcode, length)) return send_frame(socket, &frame, bytes, length);
     memory->scratch.length = 0;
-    if (websocket_deflate_message(socket->deflate, bytes, length, &memory->scratch) < 0) return -1;
+    if (websocket_deflate_message(socket->extra->deflate, bytes, length, &memory->scratch) < 0) return -1;
     frame.compressed = 1;
     return send_frame(socket, &frame, memory->scratch.bytes, memory->scratch.length);
 }
@@ -131,7 +151,7 @@ static const char *frame_fault(const struct websocket *socket, const struct webs
         return frame->compressed ? "a continuation that says it is compressed" : NULL;
     }
     if (socket->opcode) return "a new message within another";
-    return frame->compressed && !socket->deflate ? "a compressed message, which was not agreed on" : NULL;
+    return frame->compressed && !deflate_of(socket) ? "a compressed message, which was not agreed on" : NULL;
 }
 
 static enum io_status take_close(struct websocket *socket, const unsigned char *payload, size_t length,
@@ -171,7 +191,8 @@ static enum io_status deliver(struct websocket *socket, struct websocket_message
 
 static enum io_status add_inflated(struct websocket *socket, const unsigned char *payload, size_t length, int final,
                                    const char **what) {
-    switch (websocket_inflate_piece(socket->deflate, payload, length, final, socket->limit, socket->message)) {
+    switch (websocket_inflate_piece(socket->extra->deflate, payload, length, final, socket->limit,
+                                    &socket->extra->message)) {
     case WEBSOCKET_INFLATED: return IO_DONE;
     case WEBSOCKET_INFLATE_LIMIT: return fail(socket, CODE_TOO_BIG, "a message over the limit", what);
     case WEBSOCKET_INFLATE_BROKEN: return fail(socket, CODE_NOT_UTF8, "a message that is badly compressed", what);
@@ -181,10 +202,9 @@ static enum io_status add_inflated(struct websocket *socket, const unsigned char
 
 static enum io_status add_piece(struct websocket *socket, const unsigned char *payload, size_t length, int final,
                                 const char **what) {
-    if (!socket->message) socket->message = calloc(1, sizeof *socket->message);
-    if (!socket->message) return fail(socket, CODE_FAILED, "not enough memory", what);
+    if (!need_extra(socket)) return fail(socket, CODE_FAILED, "not enough memory", what);
     if (socket->compressed) return add_inflated(socket, payload, length, final, what);
-    if (text_append(socket->message, payload, length) < 0) return fail(socket, CODE_FAILED, "not enough memory", what);
+    if (text_append(&socket->extra->message, payload, length) < 0) return fail(socket, CODE_FAILED, "not enough memory", what);
     return IO_DONE;
 }
 
@@ -202,8 +222,8 @@ static enum io_status take_data(struct websocket *socket, const struct websocket
     enum io_status status = add_piece(socket, payload, length, frame->final, what);
     if (status != IO_DONE || !frame->final) return status;
     socket->kept = 1;
-    return deliver(socket, message, socket->message->bytes ? socket->message->bytes : "", socket->message->length,
-                   socket->opcode, what);
+    const struct text *text = &socket->extra->message;
+    return deliver(socket, message, text->bytes ? text->bytes : "", text->length, socket->opcode, what);
 }
 
 /* What was handed out last time is not needed any more. */
@@ -212,7 +232,7 @@ static void let_go(struct websocket *socket) {
     socket->handed = 0;
     if (!socket->kept) return;
     socket->kept = 0;
-    drop_message(socket);
+    drop_extra(socket);
 }
 
 /* The frame that is pending first: DONE when it is there with its whole payload. */
@@ -224,7 +244,7 @@ static enum io_status next_frame(struct websocket *socket, struct websocket_fram
         if (parsed < 0) return fail(socket, CODE_PROTOCOL, text, what);
         if (parsed) {
             const char *fault = frame_fault(socket, frame);
-            size_t before = socket->message ? socket->message->length : 0;
+            size_t before = socket->extra ? socket->extra->message.length : 0;
             if (fault) return fail(socket, CODE_PROTOCOL, fault, what);
             if (frame->length > socket->limit - before && !websocket_opcode_is_control(frame->opcode))
                 return fail(socket, CODE_TOO_BIG, "a message over the limit", what);

@@ -1,6 +1,6 @@
 /* A WebSocket (RFC 6455, RFC 7692): a connection whose bytes are messages. Pings are answered, the closing handshake is
  * made, what breaks the protocol closes it with the code that the standard names.
- * Owner: whoever embeds it, moves the connection in and sets limit, ping and is_client. A parked one with nothing pending has no memory beside itself. */
+ * Owner: whoever embeds it, moves the connection in and sets limit, timeout and is_client. A parked one with nothing pending has no memory beside itself. */
 #ifndef PERIGEE_HTTP_WEBSOCKET_H
 #define PERIGEE_HTTP_WEBSOCKET_H
 
@@ -16,20 +16,24 @@ struct websocket_memory {
     struct text scratch; /* for one message */
 };
 
-struct websocket {
-    struct connection io;
+/* What only some sockets need: those that compress, and those whose messages come in pieces. */
+struct websocket_extra {
     struct websocket_deflate *deflate; /* NULL: nothing is compressed */
-    struct text *message;              /* of frames that have come; NULL: none */
-    uint32_t limit;                    /* bytes of a message */
-    uint32_t handed;                   /* bytes of the pending input that were handed out */
-    float ping;                        /* seconds of silence before a ping, INFINITY: none */
-    uint16_t close_code;               /* why it ended; 0: it has not */
+    struct text message;               /* of frames that have come */
+};
+
+struct websocket {
+    struct connection io; /* its timeout: seconds of silence before a ping, INFINITY: none */
+    struct websocket_extra *extra; /* NULL: none */
+    uint32_t limit;                /* bytes of a message */
+    uint32_t handed;               /* bytes of the pending input that were handed out */
+    uint16_t close_code;           /* why it ended; 0: it has not */
     unsigned is_client : 1;
     unsigned opcode : 4;     /* of the message that is coming; 0: none */
     unsigned compressed : 1; /* it is */
     unsigned pinged : 1;     /* a ping is unanswered */
     unsigned close_sent : 1;
-    unsigned kept : 1;       /* `message` was handed out: it is emptied by the next read */
+    unsigned kept : 1;       /* the message put together was handed out: it is emptied by the next read */
 };
 
 enum { WEBSOCKET_LIMIT = 1024 * 1024 /* bytes of a message */, WEBSOCKET_ABNORMAL = 1006 };
@@ -37,6 +41,9 @@ enum { WEBSOCKET_LIMIT = 1024 * 1024 /* bytes of a message */, WEBSOCKET_ABNORMA
 void websocket_memory_init(struct websocket_memory *memory);
 void websocket_memory_trim(struct websocket_memory *memory);
 
+/* Agrees on compression, before anything is sent. 0, or -1 when out of memory. */
+int websocket_set_deflate(struct websocket *socket, const struct websocket_deflate_terms *terms,
+                          struct websocket_memory *memory);
 void websocket_destroy(struct websocket *socket); /* what is beside it; the connection has been closed */
 
 struct websocket_message {

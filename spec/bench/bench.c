@@ -11,9 +11,16 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { BACKLOG = 4096 };
+
 _Noreturn void bench_fail(const char *what) {
     perror(what);
     exit(1);
+}
+
+_Noreturn void bench_usage(const char *line) {
+    fprintf(stderr, "usage: %s\n", line);
+    exit(2);
 }
 
 double bench_now(void) {
@@ -55,6 +62,22 @@ int bench_connect(uint16_t port) {
     if (connect(fd, (struct sockaddr *)&to, sizeof to) < 0) return close_failed(fd);
     int on = 1;
     if (setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0) return close_failed(fd);
+    return fd;
+}
+
+int bench_listen(uint16_t port) {
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (fd < 0) bench_fail("socket");
+    int on = 1;
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
+    at.sin_addr.s_addr = htonl(BENCH_LOOPBACK);
+    socklen_t length = sizeof at;
+    if (bind(fd, (struct sockaddr *)&at, length) < 0) bench_fail("bind");
+    if (listen(fd, BACKLOG) < 0) bench_fail("listen");
+    getsockname(fd, (struct sockaddr *)&at, &length);
+    printf("%d\n", ntohs(at.sin_port));
+    fflush(stdout);
     return fd;
 }
 

@@ -1,5 +1,5 @@
-/* What the load tools share: time, limits, loopback sockets.
- * Addresses are IPv4 in host byte order. `bench_fail` prints and exits: these are tools, not the server. */
+/* What the tools share: time, limits, loopback sockets.
+ * Addresses are IPv4 in host byte order. `bench_fail` and `bench_usage` print and exit: these are tools, not the server. */
 #ifndef BENCH_H
 #define BENCH_H
 
@@ -9,6 +9,8 @@
 #define BENCH_LOOPBACK 0x7f000001u
 
 _Noreturn void bench_fail(const char *what);
+
+_Noreturn void bench_usage(const char *line);
 
 /* Seconds on the monotonic clock. */
 double bench_now(void);
@@ -21,6 +23,9 @@ long bench_number(const char *name, const char *text, long low, long high);
 
 /* A blocking stream socket connected to loopback `port`, TCP_NODELAY set. -1: errno says why. */
 int bench_connect(uint16_t port);
+
+/* A non-blocking socket that listens at loopback `port`, or at one that the kernel chooses for 0; prints the port. */
+int bench_listen(uint16_t port);
 
 bool bench_set_nonblocking(int fd);
 

@@ -6,8 +6,8 @@
  * the kernel has taken it all. */
 #include "bench.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
@@ -17,7 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_SIZE = 65536, EVENTS = 256, BACKLOG = 4096 };
+enum { READ_SIZE = 65536, EVENTS = 256 };
 
 struct connection {
     int fd;
@@ -92,25 +92,10 @@ static void serve(struct server *server, const struct epoll_event *event) {
     if (!alive) connection_free(connection);
 }
 
-static void server_listen(struct server *server, uint16_t port) {
-    server->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (server->listener < 0) bench_fail("socket");
-    int on = 1;
-    setsockopt(server->listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    struct sockaddr_in at = {.sin_family = AF_INET, .sin_port = htons(port)};
-    at.sin_addr.s_addr = htonl(BENCH_LOOPBACK);
-    socklen_t length = sizeof at;
-    if (bind(server->listener, (struct sockaddr *)&at, length) < 0) bench_fail("bind");
-    if (listen(server->listener, BACKLOG) < 0) bench_fail("listen");
-    getsockname(server->listener, (struct sockaddr *)&at, &length);
-    printf("%d\n", ntohs(at.sin_port));
-    fflush(stdout);
-}
-
 int main(int argc, char **argv) {
     static struct server server;
     signal(SIGPIPE, SIG_IGN);
-    server_listen(&server, (uint16_t)bench_number("PORT", argc > 1 ? argv[1] : "0", 0, 65535));
+    server.listener = bench_listen((uint16_t)bench_number("PORT", argc > 1 ? argv[1] : "0", 0, 65535));
     server.epoll = epoll_create1(EPOLL_CLOEXEC);
     if (server.epoll < 0 || watch(&server, EPOLL_CTL_ADD, server.listener, EPOLLIN, NULL) < 0) bench_fail("epoll");
     struct epoll_event events[EVENTS];

@@ -47,18 +47,21 @@ function M.handler(handler, options)
   options = options or {}
   check(options)
   local core_options <const> = { limit = options.limit, ping = options.ping, compress = options.compress }
+  local function upgrade_to(protocol)
+    local upgrade <const> = response.response(101)
+    upgrade.kind, upgrade.handler, upgrade.options = "websocket", handler, core_options
+    if protocol then upgrade.headers = { ["Sec-WebSocket-Protocol"] = protocol } end
+    return upgrade
+  end
+  local plain <const> = upgrade_to()
   return function(request)
     if not may_connect(request, options.origins) then
       return response.error(403, "pages of this origin may not connect")
     end
-    local upgrade <const> = response.response(101)
-    upgrade.kind, upgrade.handler, upgrade.options = "websocket", handler, core_options
     local protocol <const> = options.protocols and choose_protocol(request, options.protocols)
-    if protocol then
-      upgrade.headers = { ["Sec-WebSocket-Protocol"] = protocol }
-      request.protocol = protocol
-    end
-    return upgrade
+    if not protocol then return plain end
+    request.protocol = protocol
+    return upgrade_to(protocol)
   end
 end
 

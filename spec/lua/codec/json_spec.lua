@@ -258,6 +258,7 @@ describe("json.encode", function()
     assert_unencodable("a function at items[3].price", { items = { 1, 2, { price = print } } })
     assert_unencodable('NaN at ["a b"][1]', { ["a b"] = { 0 / 0 } })
     assert_unencodable("an infinity at x", { x = -math.huge })
+    assert_unencodable('an infinity at [""].y', { [""] = { y = math.huge } })
     assert_unencodable("a userdata at _1", { _1 = io.stdout })
     assert_unencodable('a thread at ["1"]', { ["1"] = coroutine.create(print) })
     assert_unencodable("nil", nil)
@@ -288,7 +289,9 @@ describe("json.encode", function()
     for i = 1, 100 do wide["key " .. i] = { x = i, y = i } end
     local expected <const> = json.encode(wide, { sort_keys = true })
     local function litter()
-      setmetatable({}, { __gc = function() inner[#inner + 1] = json.encode({ b = 1, a = {} }, { sort_keys = true }) end })
+      setmetatable({}, { __gc = function()
+        inner[#inner + 1] = json.encode({ b = 1, a = {} }, { sort_keys = true })
+      end })
     end
     for _ = 1, 1000 do
       litter()
@@ -296,6 +299,22 @@ describe("json.encode", function()
     end
     assert.is_true(#inner > 0)
     for _, text in ipairs(inner) do assert(text == '{"a":{},"b":1}') end
+  end)
+
+  it("survives a finalizer that changes the table meanwhile", function()
+    local value <const> = {}
+    local function litter(round)
+      setmetatable({}, { __gc = function()
+        for key in pairs(value) do value[key] = nil end
+        for i = 1, round % 50 do value["key " .. round .. i .. ("x"):rep(50)] = { i } end
+      end })
+    end
+    for round = 1, 2000 do
+      for i = 1, 20 do value[round .. "," .. i] = { ("y"):rep(20) .. i } end
+      litter(round)
+      local ok <const>, text <const> = pcall(json.encode, value, { sort_keys = true })
+      if ok then assert.is_table(json.decode(text)) else assert.matches("cannot encode nil", text) end
+    end
   end)
 end)
 

@@ -1,0 +1,63 @@
+/* Load for an HTTP server: every connection keeps DEPTH requests in flight, each answered with 200.
+ *
+ *   load_http [-c CONNECTIONS] [-d DEPTH] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT
+ *
+ * Prints one line: messages=N seconds=S errors=N. Another status, a broken or missing answer, and a body that has not
+ * BODY bytes where that is given, are errors. The requests look like those of wrk. */
+#include "bench.h"
+#include "load.h"
+#include "response.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char USAGE[] = "load_http [-c N] [-d N] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT";
+static char request[4096];
+static size_t request_size;
+static long body_size = -1;
+
+static size_t request_put(struct load_connection *connection, char *to) {
+    (void)connection;
+    memcpy(to, request, request_size);
+    return request_size;
+}
+
+static bool is_right(const struct response *response) {
+    return response->status == 200 && (body_size < 0 || response->body == (uint64_t)body_size);
+}
+
+static long response_take(struct load_connection *connection, const char *data, size_t size) {
+    struct response *response = connection->state;
+    long ended = 0;
+    for (size_t at = 0; at < size;) {
+        at += response_read(response, data + at, size - at);
+        if (response->state == RESPONSE_BAD) return -1;
+        if (response->state != RESPONSE_DONE) continue;
+        if (!is_right(response)) return -1;
+        response_reset(response);
+        ended++;
+    }
+    return ended;
+}
+
+static void request_make(const char *path, int port) {
+    int size = snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", path, port);
+    if (path[0] != '/' || size >= (int)sizeof request) bench_usage(USAGE);
+    request_size = (size_t)size;
+}
+
+int main(int argc, char **argv) {
+    struct load_options options = {.connections = 64, .depth = 1, .duration = 2000};
+    int option;
+    while ((option = getopt(argc, argv, "c:d:t:n:s:")) != -1) {
+        if (option == 's') body_size = bench_number("-s", optarg, 0, 1L << 60);
+        else if (!load_option(&options, option, optarg)) bench_usage(USAGE);
+    }
+    if (argc - optind != 2) bench_usage(USAGE);
+    options.port = (uint16_t)bench_number("PORT", argv[optind + 1], 1, 65535);
+    request_make(argv[optind], options.port);
+    struct load_protocol http = {"load_http", request_size, sizeof(struct response), NULL, request_put, response_take};
+    return load_run(&options, &http);
+}
