@@ -65,7 +65,8 @@ static int to_base64(lua_State *L) {
     luaL_Buffer buffer;
     luaL_argcheck(L, length <= 1 << 30, 1, "at most 1 GiB");
     char *text = luaL_buffinitsize(L, &buffer, (length + 2) / 3 * 4 + 1);
-    luaL_pushresultsize(&buffer, (size_t)EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)bytes, (int)length));
+    luaL_pushresultsize(&buffer,
+                        (size_t)EVP_EncodeBlock((unsigned char *)text, (const unsigned char *)bytes, (int)length));
     return 1;
 }
 
@@ -93,9 +94,12 @@ static int from_base64(lua_State *L) {
 }
 
 int luaopen_core_digest(lua_State *L) {
-    static const luaL_Reg functions[] = {{"digest", digest},           {"hmac", hmac},
-                                         {"equal", equal},             {"random", random_bytes},
-                                         {"to_base64", to_base64},     {"from_base64", from_base64},
+    static const luaL_Reg functions[] = {{"digest", digest},
+                                         {"hmac", hmac},
+                                         {"equal", equal},
+                                         {"random", random_bytes},
+                                         {"to_base64", to_base64},
+                                         {"from_base64", from_base64},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -90,9 +90,8 @@ struct message {
 
 static int append_frame(struct text *out, const struct message *message) {
     unsigned char header[WEBSOCKET_HEADER_MAX];
-    struct websocket_frame frame = {.length = message->data.length,
-                                    .opcode = message->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT,
-                                    .final = 1};
+    struct websocket_frame frame = {
+        .length = message->data.length, .opcode = message->is_binary ? WEBSOCKET_BINARY : WEBSOCKET_TEXT, .final = 1};
     size_t size = websocket_frame_write(header, &frame);
     return text_append(out, header, size) | text_append(out, message->data.bytes, message->data.length);
 }
@@ -189,7 +188,8 @@ static int written(lua_State *L, int resumed, lua_KContext sent) {
     }
     struct task *task = task_begin_wait(L, "write");
     task_list_add(&object->writers, task);
-    return task_wait(L, task, runtime_of(L)->loop.now + WAIT_SECONDS, task_list_interrupt, &object->writers, sent, written);
+    return task_wait(L, task, runtime_of(L)->loop.now + WAIT_SECONDS, task_list_interrupt, &object->writers, sent,
+                     written);
 }
 
 /* room:write(data, kind) -> how many members it went to */
@@ -233,9 +233,9 @@ int luaopen_core_fanout(lua_State *L) {
     static const luaL_Reg functions[] = {{"new", new_fanout}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"add", add}, {"remove", drop}, {"write", write_message}, {"close", clear}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__index", fanout_index}, {"__len", fanout_length},
-                                           {"__tostring", fanout_tostring}, {"__close", clear},
-                                           {"__gc", clear}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__index", fanout_index}, {"__len", fanout_length}, {"__tostring", fanout_tostring},
+        {"__close", clear},        {"__gc", clear},          {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
     return 1;

@@ -95,10 +95,9 @@ static int pairs_of(lua_State *L) {
 /* core.http.Request: the methods of requests, for the library to add its own; core.http.Response: the class of response
  * objects, plain tables. */
 int luaopen_core_http(lua_State *L) {
-    static const luaL_Reg functions[] = {{"listen", http_listen}, {"probe", http_probe}, {"phrase", phrase},
-                                         {"date", date},          {"event", event},              {"part", part},
-                                         {"decode", decode},      {"encode", encode},            {"pairs_of", pairs_of},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"listen", http_listen}, {"probe", http_probe}, {"phrase", phrase}, {"date", date},         {"event", event},
+        {"part", part},          {"decode", decode},    {"encode", encode}, {"pairs_of", pairs_of}, {NULL, NULL}};
     luaL_newlib(L, functions);
     http_request_open(L);
     lua_setfield(L, -2, "Request");

@@ -21,12 +21,13 @@ static void set_part_type(lua_State *L, struct fanout_object *fanout) {
 /* The boundary before the first part. */
 static void start_parts(lua_State *L, struct http_connection *client) {
     struct text text = {0};
-    char line[HTTP_CHUNK_LINE_MAX];
     int failed = part_append_start(&text);
-    if (!failed && client->chunked)
-        failed = connection_write_copy(&client->io, line, http_chunk_write_size(line, text.length));
+    if (!failed && client->chunked) {
+        char line[HTTP_CHUNK_LINE_MAX];
+        failed = connection_write_copy(&client->io, line, http_chunk_write_size(line, text.length)) |
+                 text_append(&text, "\r\n", 2);
+    }
     if (!failed) failed = connection_write_copy(&client->io, text.bytes, text.length);
-    if (!failed && client->chunked) failed = connection_write_copy(&client->io, "\r\n", 2);
     text_destroy(&text);
     if (failed) luaL_error(L, "not enough memory");
 }
@@ -42,7 +43,7 @@ int http_send_fanout(lua_State *L, struct http_request *request, struct http_res
     http_response_send(L, request, response);
     if (!http_connection_sends_body(client)) return 0;
     if (parts) start_parts(L, client);
-    int form = parts ? (client->chunked ? FORM_PART_CHUNK : FORM_PART) : client->chunked ? FORM_EVENT_CHUNK : FORM_EVENT;
+    int form = (parts ? FORM_PART : FORM_EVENT) + (client->chunked ? 1 : 0); /* the chunked one follows */
     if (fanout_join(&fanout->io, &client->io, (uint8_t)form, 1) < 0) return luaL_error(L, "not enough memory");
     http_connection_watch(client, !parts);
     http_connection_stream(client);

@@ -1,5 +1,5 @@
-/* Answers from a file: sent by sendfile(2), with entity tag and date, conditional requests (RFC 9110 13) and a range (14).
- * The response object has `path`, and `type` where the caller knows it. */
+/* Answers from a file: sent by sendfile(2), with entity tag and date, conditional requests (RFC 9110 13) and a range
+ * (14). The response object has `path`, and `type` where the caller knows it. */
 #include "binding/http_response.h"
 #include "binding/support.h"
 #include "bytes/http_date.h"

@@ -222,11 +222,11 @@ enum property {
 };
 
 static const char *const properties[] = {
-    [PROPERTY_METHOD] = "method",     [PROPERTY_PATH] = "path",       [PROPERTY_TARGET] = "target",
-    [PROPERTY_HOST] = "host",         [PROPERTY_VERSION] = "version", [PROPERTY_QUERY] = "query",
-    [PROPERTY_HEADERS] = "headers",   [PROPERTY_COOKIES] = "cookies", [PROPERTY_PARAMS] = "params",
-    [PROPERTY_PEER] = "peer",         [PROPERTY_ID] = "id",           [PROPERTY_LENGTH] = "length",
-    [PROPERTY_IS_OPEN] = "is_open",   [PROPERTY_ELAPSED] = "elapsed", [PROPERTY_QUERY_STRING] = "query_string",
+    [PROPERTY_METHOD] = "method",   [PROPERTY_PATH] = "path",       [PROPERTY_TARGET] = "target",
+    [PROPERTY_HOST] = "host",       [PROPERTY_VERSION] = "version", [PROPERTY_QUERY] = "query",
+    [PROPERTY_HEADERS] = "headers", [PROPERTY_COOKIES] = "cookies", [PROPERTY_PARAMS] = "params",
+    [PROPERTY_PEER] = "peer",       [PROPERTY_ID] = "id",           [PROPERTY_LENGTH] = "length",
+    [PROPERTY_IS_OPEN] = "is_open", [PROPERTY_ELAPSED] = "elapsed", [PROPERTY_QUERY_STRING] = "query_string",
 };
 
 static void push_query_string(lua_State *L, const struct http_request *request) {
@@ -312,10 +312,8 @@ static int request_query_values(lua_State *L) {
 void http_request_open(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"header", request_header}, {"query_values", request_query_values}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__index", request_index},
-                                           {"__newindex", request_newindex},
-                                           {"__tostring", request_tostring},
-                                           {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {
+        {"__index", request_index}, {"__newindex", request_newindex}, {"__tostring", request_tostring}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_getmetatable(L, CLASS);
     lua_getfield(L, -1, "__index");

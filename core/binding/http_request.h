@@ -14,9 +14,9 @@ struct http_request {
     struct http_connection *client;
     struct task *task; /* that handles it */
     struct packed_endpoint peer;
-    double began;      /* on the loop's clock */
-    uint64_t id;       /* 0: none yet */
-    uint8_t taken : 1; /* its body has been read in pieces */
+    double began;          /* on the loop's clock */
+    uint64_t id;           /* 0: none yet */
+    uint8_t taken : 1;     /* its body has been read in pieces */
     struct http_head head; /* last: only as many fields as there are, and then the head's bytes */
 };
 

@@ -54,10 +54,10 @@ static void note_field(struct http_response *response, const char *name) {
 static void add_field(lua_State *L, struct http_response *response, const char *name) {
     size_t length;
     const char *value = lua_tolstring(L, -1, &length);
-    if (!value || !http_is_field_value(value, length))
+    if (value && http_is_field_value(value, length)) http_response_add(L, response, name, value);
+    else
         luaL_error(L, "response header '%s': its value must be a string without control characters, not %s", name,
                    luaL_tolstring(L, -1, NULL));
-    http_response_add(L, response, name, value);
 }
 
 static void add_fields(lua_State *L, struct http_response *response) {
@@ -121,7 +121,8 @@ static int sends_body(const struct http_request *request, const struct http_resp
 /* Compression. */
 
 static int is_compressible(const struct text *fields) {
-    static const char *const types[] = {"text/",           "application/json", "application/xml", "application/javascript",
+    static const char *const types[] = {"text/",           "application/json",
+                                        "application/xml", "application/javascript",
                                         "image/svg+xml\r", "application/xhtml+xml"};
     static const char name[] = "content-type: ";
     const char *at = fields->bytes, *end = fields->bytes + fields->length;

@@ -1,7 +1,7 @@
-/* core.http.listen: each request runs the handler in a task of its own, on a pooled coroutine; what the handler returns is
- * the answer. An idle client has no task. */
-#include "binding/http_response.h"
+/* core.http.listen: each request runs the handler in a task of its own, on a pooled coroutine; what the handler returns
+ * is the answer. An idle client has no task. */
 #include "binding/address.h"
+#include "binding/http_response.h"
 #include "binding/interruption.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
@@ -236,10 +236,19 @@ static void free_server(struct listener_object *listener) {
 static const struct listener_protocol protocol = {
     .accepted = accept_client, .closed = close_server, .freed = free_server};
 
-static const char *const option_names[] = {
-    LISTENER_OPTIONS, "request_line_limit", "header_limit", "header_count", "body_limit",
-    "header_timeout", "body_timeout",       "idle_timeout", "gzip",         "on_failure",
-    "on_refused",     "on_finished",        NULL};
+static const char *const option_names[] = {LISTENER_OPTIONS,
+                                           "request_line_limit",
+                                           "header_limit",
+                                           "header_count",
+                                           "body_limit",
+                                           "header_timeout",
+                                           "body_timeout",
+                                           "idle_timeout",
+                                           "gzip",
+                                           "on_failure",
+                                           "on_refused",
+                                           "on_finished",
+                                           NULL};
 
 static int option_function(lua_State *L, int table, const char *name) {
     if (lua_isnoneornil(L, table)) return LUA_NOREF;
@@ -256,8 +265,8 @@ static void read_limits(lua_State *L, int table, struct http_server *server) {
     limits->line = (uint16_t)support_option_integer(L, table, "request_line_limit", 16, 65000, limits->line);
     limits->head = (uint16_t)support_option_integer(L, table, "header_limit", 64, 65000, limits->head);
     limits->fields = (uint16_t)support_option_integer(L, table, "header_count", 1, HTTP_FIELDS_MAX, limits->fields);
-    server->body_limit = (uint64_t)support_option_integer(L, table, "body_limit", 0, LUA_MAXINTEGER,
-                                                          (lua_Integer)server->body_limit);
+    server->body_limit =
+        (uint64_t)support_option_integer(L, table, "body_limit", 0, LUA_MAXINTEGER, (lua_Integer)server->body_limit);
 }
 
 static void read_options(lua_State *L, int table, struct http_server_object *object) {
@@ -273,8 +282,7 @@ static struct address_object *check_address(lua_State *L) {
     struct address_object *address = address_test(L, 1);
     luaL_argcheck(L, address, 1, "it must be an address");
     if (address->scheme != SCHEME_HTTP && address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
-        luaL_error(L, "HTTP cannot be served on the scheme '%s': http:// and unix: can",
-                   scheme_name(address->scheme));
+        luaL_error(L, "HTTP cannot be served on the scheme '%s': http:// and unix: can", scheme_name(address->scheme));
     return address;
 }
 

@@ -1,5 +1,5 @@
-/* Answers that are made while they are sent: a function is called with write(...), which waits while the peer is slow. When
- * the peer has gone the task is cancelled. */
+/* Answers that are made while they are sent: a function is called with write(...), which waits while the peer is slow.
+ * When the peer has gone the task is cancelled. */
 #include "binding/http_response.h"
 #include "binding/interruption.h"
 #include "binding/output.h"
@@ -46,20 +46,31 @@ static int drained(lua_State *L, int resumed, lua_KContext context) {
     return task_wait(L, task, client->server->loop->now + WRITE_SECONDS, interrupt_write, &client->io, 0, drained);
 }
 
+static void begin_chunk(lua_State *L, struct http_connection *client, size_t length) {
+    char line[HTTP_CHUNK_LINE_MAX];
+    output_bytes(L, &client->io, line, http_chunk_write_size(line, length));
+}
+
+/* How many bytes the arguments are; raises for what cannot be sent. */
+static size_t measure(lua_State *L, int count) {
+    size_t total = 0, length;
+    for (int i = 1; i <= count; i++) {
+        const struct buffer_object *buffer = buffer_test(L, i);
+        if (buffer) length = buffer_object_bytes(buffer);
+        else luaL_checklstring(L, i, &length);
+        total += length;
+    }
+    return total;
+}
+
 /* write(...): strings, numbers and buffers, in order */
 static int stream_write(lua_State *L) {
     struct http_request *request = lua_touserdata(L, lua_upvalueindex(1));
     int count = lua_gettop(L);
-    size_t total = 0, length;
-    for (int i = 1; i <= count; i++) {
-        const struct buffer_object *buffer = buffer_test(L, i);
-        if (buffer) total += length = buffer_object_bytes(buffer);
-        else luaL_checklstring(L, i, &length), total += length;
-    }
+    size_t total = measure(L, count);
     struct http_connection *client = check_client(L, request);
     if (!total) return 0;
-    char line[HTTP_CHUNK_LINE_MAX];
-    if (client->chunked) output_bytes(L, &client->io, line, http_chunk_write_size(line, total));
+    if (client->chunked) begin_chunk(L, client, total);
     for (int i = 1; i <= count; i++) {
         const struct buffer_object *buffer = buffer_test(L, i);
         if (buffer) output_buffer(L, &client->io, buffer);

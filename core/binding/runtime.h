@@ -20,16 +20,16 @@ struct runtime {
     struct task_list ready;
     struct task *idle; /* ended tasks whose coroutines can be used again */
     unsigned idle_count;
-    struct scope *scope;       /* for tasks of no service */
+    struct scope *scope;                 /* for tasks of no service */
     struct resolver *resolver;           /* NULL until it is needed */
     struct websocket_memory *websockets; /* NULL until it is needed */
-    int threads;               /* registry reference of the table that anchors the coroutines */
-    int on_failure;            /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
+    int threads;                         /* registry reference of the table that anchors the coroutines */
+    int on_failure; /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
     struct {
         unsigned tasks; /* alive */
     } counts;
-    int heap_is_large;  /* which pause the collector has, see runtime_tune_collector */
-    int closing;        /* the Lua state is being closed: tasks are not resumed any more */
+    int heap_is_large; /* which pause the collector has, see runtime_tune_collector */
+    int closing;       /* the Lua state is being closed: tasks are not resumed any more */
     struct tidy tidy;
 };
 

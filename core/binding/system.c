@@ -9,8 +9,8 @@
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -134,14 +134,10 @@ static int file_kind(lua_State *L) {
 }
 
 int luaopen_core_system(lua_State *L) {
-    static const luaL_Reg functions[] = {{"on_signal", on_signal},
-                                         {"time", system_time},
-                                         {"pid", system_pid},
-                                         {"file_kind", file_kind},
-                                         {"exit", system_exit},
-                                         {"raise_descriptor_limit", raise_descriptor_limit},
-                                         {"versions", system_versions},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"on_signal", on_signal},      {"time", system_time}, {"pid", system_pid},
+        {"file_kind", file_kind},      {"exit", system_exit}, {"raise_descriptor_limit", raise_descriptor_limit},
+        {"versions", system_versions}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"stop", signal_stop}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", signal_stop}, {"__close", signal_stop}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

@@ -57,7 +57,11 @@ static void finish(struct websocket_object *socket, unsigned code, const char *r
 void websocket_on_handler_ended(struct task *task, void *context) {
     struct websocket_object *socket = context;
     socket->handler = NULL;
-    finish(socket, task->cancelled ? CODE_GOING_AWAY : task->outcome == TASK_FAILED ? CODE_FAILED : CODE_NORMAL, NULL, 0);
+    finish(socket,
+           task->cancelled                ? CODE_GOING_AWAY
+           : task->outcome == TASK_FAILED ? CODE_FAILED
+                                          : CODE_NORMAL,
+           NULL, 0);
     listener_on_connection_ended(socket->listener);
 }
 
@@ -95,7 +99,8 @@ static int websocket_close(lua_State *L) {
 
 /* Failures. */
 
-static int fail(lua_State *L, struct websocket_object *socket, const char *operation, const char *code, const char *why) {
+static int fail(lua_State *L, struct websocket_object *socket, const char *operation, const char *code,
+                const char *why) {
     struct endpoint peer;
     char text[ADDRESS_TEXT_MAX] = "a WebSocket";
     if (endpoint_unpack(&socket->peer, &peer) == 0) endpoint_format(&peer, SCHEME_HTTP, text, sizeof text);
@@ -308,9 +313,9 @@ static int websocket_tostring(lua_State *L) {
 
 int luaopen_core_websocket(lua_State *L) {
     static const luaL_Reg functions[] = {{"client", websocket_connect}, {"offer", websocket_offer}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"receive", receive},         {"messages", messages}, {"send", send_text},
-                                       {"send_binary", send_binary}, {"ping", send_ping},    {"close", websocket_close},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"receive", receive}, {"messages", messages},     {"send", send_text}, {"send_binary", send_binary},
+        {"ping", send_ping},  {"close", websocket_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", websocket_index},
                                            {"__tostring", websocket_tostring},
                                            {"__close", websocket_close},

@@ -16,7 +16,8 @@ static struct span first_line(struct span *rest) {
     while (line.length < rest->length && line.bytes[line.length] != '\n' && line.bytes[line.length] != '\r')
         line.length++;
     size_t after = line.length, length = rest->length;
-    if (after < length && line.bytes[after] == '\r') after += after + 1 < length && line.bytes[after + 1] == '\n' ? 2 : 1;
+    if (after < length && line.bytes[after] == '\r')
+        after += after + 1 < length && line.bytes[after + 1] == '\n' ? 2 : 1;
     else if (after < length) after++;
     *rest = after > line.length ? (struct span){line.bytes + after, length - after} : (struct span){NULL, 0};
     return line;
@@ -25,10 +26,10 @@ static struct span first_line(struct span *rest) {
 int event_append(struct text *out, const struct event *event) {
     size_t before = out->length;
     int failed = 0;
-    char retry[40];
     if (event->name.bytes) failed |= put_field(out, "event: ", event->name);
     if (event->id.bytes) failed |= put_field(out, "id: ", event->id);
     if (event->retry >= 0) {
+        char retry[40];
         snprintf(retry, sizeof retry, "retry: %lld\n", (long long)event->retry);
         failed |= put(out, retry);
     }

@@ -1,6 +1,6 @@
 /* Answers: the head of a response, and the short ones that refuse. */
-#include "http/http_connection.h"
 #include "bytes/http_date.h"
+#include "http/http_connection.h"
 #include "http/status.h"
 
 #include <string.h>

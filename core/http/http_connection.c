@@ -77,7 +77,8 @@ static void http_go_on(struct http_connection *client);
 
 static void http_on_timer(struct timer *timer) {
     static const struct http_problem slow = {408, "the head of the request took too long"};
-    struct http_connection *client = (struct http_connection *)((char *)timer - offsetof(struct http_connection, timer));
+    struct http_connection *client =
+        (struct http_connection *)((char *)timer - offsetof(struct http_connection, timer));
     if (client->woken) {
         http_go_on(client);
         return;

@@ -1,5 +1,6 @@
-/* One client of an HTTP/1.1 server (RFC 9112): heads are read and refused here, one request at a time is handed out, and
- * its answer is written back. Pipelined requests are answered in one send. An idle client has no task and no buffer.
+/* One client of an HTTP/1.1 server (RFC 9112): heads are read and refused here, one request at a time is handed out,
+ * and its answer is written back. Pipelined requests are answered in one send. An idle client has no task and no
+ * buffer.
  * Owner: itself; it is freed after its `ended` call. Whoever was handed a request calls http_connection_finish once,
  * and does not touch the client after. */
 #ifndef PERIGEE_HTTP_HTTP_CONNECTION_H
@@ -45,14 +46,14 @@ struct http_connection {
     struct http_server *server;
     struct http_connection *next, **link; /* among the server's clients */
     struct waiter reader, writer;
-    struct timer timer;      /* may be set earlier than the deadline, then it is moved when it fires */
-    double deadline;         /* on the loop's clock */
-    void *exchange;          /* whoever answers the request, and has not done so yet */
-    struct http_body body;   /* of the request */
-    uint64_t received;       /* bytes of it */
-    uint64_t body_limit;     /* of this request, bytes */
-    double body_began;       /* when it was first asked for; 0: not yet */
-    uint64_t sent;           /* bytes of its answer's body, as far as they are known */
+    struct timer timer;    /* may be set earlier than the deadline, then it is moved when it fires */
+    double deadline;       /* on the loop's clock */
+    void *exchange;        /* whoever answers the request, and has not done so yet */
+    struct http_body body; /* of the request */
+    uint64_t received;     /* bytes of it */
+    uint64_t body_limit;   /* of this request, bytes */
+    double body_began;     /* when it was first asked for; 0: not yet */
+    uint64_t sent;         /* bytes of its answer's body, as far as they are known */
     struct packed_endpoint peer;
     uint16_t status;         /* of the answer */
     uint32_t scanned;        /* bytes of the pending input that have no end of a head */

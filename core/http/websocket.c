@@ -204,7 +204,8 @@ static enum io_status add_piece(struct websocket *socket, const unsigned char *p
                                 const char **what) {
     if (!need_extra(socket)) return fail(socket, CODE_FAILED, "not enough memory", what);
     if (socket->compressed) return add_inflated(socket, payload, length, final, what);
-    if (text_append(&socket->extra->message, payload, length) < 0) return fail(socket, CODE_FAILED, "not enough memory", what);
+    if (text_append(&socket->extra->message, payload, length) < 0)
+        return fail(socket, CODE_FAILED, "not enough memory", what);
     return IO_DONE;
 }
 
@@ -265,9 +266,8 @@ enum io_status websocket_receive(struct websocket *socket, struct websocket_mess
         if (status != IO_DONE) return status;
         unsigned char *payload = buffer_data(socket->io.input) + frame.size;
         if (frame.masked) websocket_mask(payload, (size_t)frame.length, frame.mask, 0);
-        status = websocket_opcode_is_control(frame.opcode)
-                     ? take_control(socket, &frame, payload, what)
-                     : take_data(socket, &frame, payload, message, &whole, what);
+        status = websocket_opcode_is_control(frame.opcode) ? take_control(socket, &frame, payload, what)
+                                                           : take_data(socket, &frame, payload, message, &whole, what);
         socket->handed = (uint32_t)(frame.size + frame.length);
         if (status != IO_DONE || whole) return status;
         let_go(socket);

@@ -1,6 +1,7 @@
 /* A WebSocket (RFC 6455, RFC 7692): a connection whose bytes are messages. Pings are answered, the closing handshake is
  * made, what breaks the protocol closes it with the code that the standard names.
- * Owner: whoever embeds it, moves the connection in and sets limit, timeout and is_client. A parked one with nothing pending has no memory beside itself. */
+ * Owner: whoever embeds it, moves the connection in and sets limit, timeout and is_client. A parked one with nothing
+ * pending has no memory beside itself. */
 #ifndef PERIGEE_HTTP_WEBSOCKET_H
 #define PERIGEE_HTTP_WEBSOCKET_H
 
@@ -23,7 +24,7 @@ struct websocket_extra {
 };
 
 struct websocket {
-    struct connection io; /* its timeout: seconds of silence before a ping, INFINITY: none */
+    struct connection io;          /* its timeout: seconds of silence before a ping, INFINITY: none */
     struct websocket_extra *extra; /* NULL: none */
     uint32_t limit;                /* bytes of a message */
     uint32_t handed;               /* bytes of the pending input that were handed out */
@@ -33,7 +34,7 @@ struct websocket {
     unsigned compressed : 1; /* it is */
     unsigned pinged : 1;     /* a ping is unanswered */
     unsigned close_sent : 1;
-    unsigned kept : 1;       /* the message put together was handed out: it is emptied by the next read */
+    unsigned kept : 1; /* the message put together was handed out: it is emptied by the next read */
 };
 
 enum { WEBSOCKET_LIMIT = 1024 * 1024 /* bytes of a message */, WEBSOCKET_ABNORMAL = 1006 };
@@ -52,8 +53,8 @@ struct websocket_message {
     int is_binary;
 };
 
-/* The next message. DONE; WAIT for more input; END: the closing handshake is done, close_code says how; BROKEN: close_code
- * says why, and *what (NULL: the connection broke). */
+/* The next message. DONE; WAIT for more input; END: the closing handshake is done, close_code says how; BROKEN:
+ * close_code says why, and *what (NULL: the connection broke). */
 enum io_status websocket_receive(struct websocket *socket, struct websocket_message *message, const char **what);
 
 /* Queue a whole message. 0, or -1 when out of memory. */

@@ -22,9 +22,9 @@ struct connection {
     struct queue output;
     struct waiter *reader, *writer;
     struct fanout_member *members; /* its places in fan-outs */
-    uint32_t high_water;   /* bytes of output above which a writer should wait */
-    uint32_t writer_level; /* bytes of output at which the writer is woken */
-    float timeout;         /* seconds that its owner lets an operation wait, INFINITY: for ever */
+    uint32_t high_water;           /* bytes of output above which a writer should wait */
+    uint32_t writer_level;         /* bytes of output at which the writer is woken */
+    float timeout;                 /* seconds that its owner lets an operation wait, INFINITY: for ever */
     unsigned open : 1;
     unsigned readable : 1;   /* the kernel may have bytes: the last read was not short */
     unsigned at_end : 1;     /* the peer has ended its side */

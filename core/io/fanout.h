@@ -22,15 +22,15 @@ struct fanout {
     unsigned forms[FANOUT_FORMS];
     uint32_t limit; /* bytes of output from which a member is slow */
     enum fanout_policy policy;
-    uint64_t dropped, closed;                /* messages missed, members cut off */
+    uint64_t dropped, closed;               /* messages missed, members cut off */
     void (*drained)(struct fanout *fanout); /* nobody is slow any more */
 };
 
 struct fanout_member {
     struct fanout *fanout;
     struct connection *connection;
-    struct fanout_member *next, **link;   /* in the fan-out */
-    struct fanout_member *next_place;     /* of the same connection */
+    struct fanout_member *next, **link; /* in the fan-out */
+    struct fanout_member *next_place;   /* of the same connection */
     uint8_t form;
     unsigned slow : 1;
     unsigned owned : 1; /* the connection ends with the fan-out: nobody else uses it */

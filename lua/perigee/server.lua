@@ -12,7 +12,8 @@ local M <const> = {}
 local Server <const> = { __name = "perigee.server" }
 Server.__index = Server
 
---- Stops accepting, and closes datagram sockets and idle clients. What is under way goes on. Closing twice does nothing.
+--- Stops accepting, and closes datagram sockets and idle clients. What is under way goes on. Closing twice does
+--- nothing.
 function Server:close()
   for _, socket in ipairs(self.sockets) do socket:close() end
   if self.is_open and self.service then self.service.changed:wake(math.huge) end
@@ -81,8 +82,8 @@ local function serve(urls, protocol, current)
   return open_all(server, addresses, protocol)
 end
 
---- Serves the addresses; the server belongs to the running service. Misuse raises, and so does a failure while a script is
---- loaded: a service that cannot listen must not load.
+--- Serves the addresses; the server belongs to the running service. Misuse raises, and so does a failure while a script
+--- is loaded: a service that cannot listen must not load.
 ---@param urls string|string[]
 ---@param protocol perigee.server.Protocol
 ---@return perigee.Server? server

@@ -38,6 +38,14 @@ bool bench_raise_files(unsigned long count) {
     return setrlimit(RLIMIT_NOFILE, &limit) == 0;
 }
 
+void bench_wait_for_end_of_input(void) {
+    char byte;
+    for (;;) {
+        ssize_t got = read(STDIN_FILENO, &byte, 1);
+        if (got == 0 || (got < 0 && errno != EINTR)) return;
+    }
+}
+
 long bench_number(const char *name, const char *text, long low, long high) {
     char *end = NULL;
     errno = 0;

@@ -18,6 +18,9 @@ double bench_now(void);
 /* Lets this process open `count` files, raising the hard limit too where it may. False: errno says why. */
 bool bench_raise_files(unsigned long count);
 
+/* Reads stdin to its end. */
+void bench_wait_for_end_of_input(void);
+
 /* A decimal number from `low` to `high`; ends the program otherwise, naming the argument. */
 long bench_number(const char *name, const char *text, long low, long high);
 

@@ -30,6 +30,7 @@ local specification <const> = {
           help = "the least that is logged" },
         { name = "drain", value = "SECONDS", convert = seconds, default = 10,
           help = "time for connections to end after a stop" },
+        { name = "dev", help = "for development: clients are shown the tracebacks of errors" },
       },
       positionals = { scripts },
     },

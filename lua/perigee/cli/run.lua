@@ -111,7 +111,7 @@ function Run:watch_signals()
   system.on_signal("INT", function() self:on_signal("INT", 2) end)
 end
 
----@param arguments { scripts: string[], options: table, log: string, log_level: string, drain: number }
+---@param arguments { scripts: string[], options: table, log: string, log_level: string, drain: number, dev: boolean? }
 ---@return integer status 0: all ended well or were stopped; 1: one did not load
 function M.main(arguments)
   log.configure { format = arguments.log, level = arguments.log_level, service = function()
@@ -123,7 +123,7 @@ function M.main(arguments)
   local run <const> = setmetatable({ services = {}, drain = arguments.drain, stopping = false, failed = false,
     changed = core.waitlist() }, Run)
   for _, path in ipairs(arguments.scripts) do
-    table.insert(run.services, instance.new(path, arguments.options[given.name_of(path)]))
+    table.insert(run.services, instance.new(path, arguments.options[given.name_of(path)], arguments.dev))
   end
   run.running = #run.services
   run:watch_signals()

@@ -68,8 +68,8 @@ for _, name in ipairs { "get", "head", "post", "put", "patch", "delete", "option
   end
 end
 
---- Adds middleware: f(request, next) is called around each handler of this app and of those mounted in it; next(request)
---- goes on, and returns what the handler returned. Those added first are outermost.
+--- Adds middleware: f(request, next) is called around each handler of this app and of those mounted in it;
+--- next(request) goes on, and returns what the handler returned. Those added first are outermost.
 ---@param f fun(request: perigee.http.Request, next: fun(request: perigee.http.Request): any): any
 ---@return perigee.http.App self
 function App:use(f)
@@ -113,8 +113,8 @@ function App:not_found(f)
   return self
 end
 
---- Serves the files of a directory. Options: index (default "index.html"), max_age (seconds that browsers keep a file without
---- asking again, default 0), hidden (also names that begin with a dot, default false).
+--- Serves the files of a directory. Options: index (default "index.html"), max_age (seconds that browsers keep a file
+--- without asking again, default 0), hidden (also names that begin with a dot, default false).
 ---@param prefix string "/" or "/assets"
 ---@param directory string
 ---@param options { index: string?, max_age: integer?, hidden: boolean? }?
@@ -130,9 +130,9 @@ function App:static(prefix, directory, options)
 end
 
 --- Serves a WebSocket: handler(socket, request) runs for each client, and its end closes the socket. Options: limit
---- (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default 30), compress (default true), protocols (a
---- list: the first of the client's that is in it is taken), origins (a list of the origins whose pages may connect, or
---- "*"; default: pages of this host alone).
+--- (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default 30), compress (default true),
+--- protocols (a list: the first of the client's that is in it is taken), origins (a list of the origins whose pages may
+--- connect, or "*"; default: pages of this host alone).
 ---@param pattern string
 ---@param handler fun(socket: perigee.WebSocket, request: perigee.http.Request)
 ---@param options table?

@@ -36,9 +36,9 @@ local function check(name, value, options)
   end
 end
 
---- The value of Set-Cookie. Options: path (default "/"), domain, max_age (seconds; absent: until the browser is closed),
---- secure (only over TLS), http_only (default true: scripts of a page cannot read it), same_site ("lax" unless told
---- otherwise, "strict", "none").
+--- The value of Set-Cookie. Options: path (default "/"), domain, max_age (seconds; absent: until the browser is
+--- closed), secure (only over TLS), http_only (default true: scripts of a page cannot read it), same_site ("lax" unless
+--- told otherwise, "strict", "none").
 ---@param name string
 ---@param value string
 ---@param options table?
@@ -71,8 +71,8 @@ end
 local Signer <const> = { __name = "perigee.http.signer" }
 Signer.__index = Signer
 
---- The value, whatever its bytes, with its signature, as text that a cookie may hold. It can be read, but not changed. The name
---- of the cookie is signed too, so that the value of one cannot be used as that of another.
+--- The value, whatever its bytes, with its signature, as text that a cookie may hold. It can be read, but not changed.
+--- The name of the cookie is signed too, so that the value of one cannot be used as that of another.
 ---@param name string
 ---@param value string
 ---@return string

@@ -2,8 +2,8 @@
 ---   local app = http.app()
 ---   app:get("/hello/{name}", function(request) return "Hello, " .. request.params.name end)
 ---   http.serve("http://127.0.0.1:8080", app)
---- What a handler returns is the answer: a string is text, a table is JSON, nil is 204, a function(write) is a stream, a
---- response says for itself. A response can be raised too: error(http.error(404)).
+--- What a handler returns is the answer: a string is text, a table is JSON, nil is 204, a function(write) is a stream,
+--- a response says for itself. A response can be raised too: error(http.error(404)).
 
 local app <const> = require "perigee.http.app"
 local response <const> = require "perigee.http.response"

@@ -75,9 +75,9 @@ local function answer_preflight(request, options, headers)
   return response.response(204, nil, headers)
 end
 
---- Cross-origin requests (the Fetch standard, 3.2). Options: origins (a list, default { "*" }), methods, headers (lists),
---- expose (a list of headers that pages may read), credentials (default false), max_age (seconds that a browser remembers the
---- answer, default 600).
+--- Cross-origin requests (the Fetch standard, 3.2). Options: origins (a list, default { "*" }), methods, headers
+--- (lists), expose (a list of headers that pages may read), credentials (default false), max_age (seconds that a
+--- browser remembers the answer, default 600).
 ---@param options table?
 ---@return function middleware
 function M.cors(options)

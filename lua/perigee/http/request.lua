@@ -22,7 +22,8 @@ local digest <const> = require "core.digest"
 ---@field is_open boolean the client is still there and not answered
 local Request <const> = core.Request
 
---- Iterates over the body's bytes as they come. A failure raises nothing: it ends the loop, and request.failure says why.
+--- Iterates over the body's bytes as they come. A failure raises nothing: it ends the loop, and request.failure says
+--- why.
 ---@return fun(): string?
 function Request:chunks()
   return function()
@@ -96,6 +97,13 @@ local function each_part(request, f)
   end
 end
 
+---@class perigee.http.SavedFile
+---@field name string of the form's field
+---@field filename string as the client calls it
+---@field type string?
+---@field path string where it is
+---@field size integer bytes
+
 local function save(part, directory)
   local path <const> = ("%s/%s-%s"):format(directory,
     digest.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end), part.safe_name)
@@ -123,11 +131,11 @@ local function remove_all(files)
   for _, file in ipairs(files) do os.remove(file.path) end
 end
 
---- Reads a form of multipart/form-data with its files. With a directory the files are saved there while they come, under
---- names that nobody else has; they are yours then, also to be removed. With a function, f(part) is called for each part (name,
---- filename, type; part:chunks(), part:read_all()), and nothing is saved.
+--- Reads a form of multipart/form-data with its files. With a directory the files are saved there while they come,
+--- under names that nobody else has; they are yours then, also to be removed. With a function, f(part) is called for
+--- each part (name, filename, type; part:chunks(), part:read_all()), and nothing is saved.
 ---@param to string|fun(part: table) a directory or a function
----@return { fields: table<string, string>, files: { name: string, filename: string, type: string, path: string, size: integer }[] }? form
+---@return { fields: table<string, string>, files: perigee.http.SavedFile[] }? form
 ---@return string? message
 ---@return string? code
 function Request:files(to)

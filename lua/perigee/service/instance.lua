@@ -7,6 +7,7 @@ local environment <const> = require "perigee.service.environment"
 ---@field name string from the script's file name: "chat" of scripts/chat.lua
 ---@field path string
 ---@field given table<string, string> options from the command line
+---@field dev boolean errors may be shown to clients
 ---@field servers perigee.Server[]
 ---@field stop_functions function[]
 ---@field scope any the scope of all its tasks
@@ -82,12 +83,14 @@ local M <const> = {}
 --- Makes the service of a script; nothing is loaded yet.
 ---@param path string
 ---@param given table<string, string>? options from the command line
+---@param dev boolean? it is being developed: errors may be shown to its clients
 ---@return perigee.Service
-function M.new(path, given)
+function M.new(path, given, dev)
   local service <const> = setmetatable({
     name = path:match "([^/]+)%.lua$" or path:match "[^/]+$" or path,
     path = path,
     given = given or {},
+    dev = dev or false,
     servers = {},
     stop_functions = {},
     changed = core.waitlist(),

@@ -25,6 +25,11 @@ function M.pid() end
 ---@param code integer?
 function M.exit(code) end
 
+--- What is at a path; nil when nothing is, or it cannot be looked at.
+---@param path string
+---@return "file"|"directory"|"other"|nil
+function M.file_kind(path) end
+
 --- Raises the limit of open descriptors as far as the system allows.
 ---@param wanted integer?
 ---@return integer limit in force

@@ -60,8 +60,8 @@ function Waitlist:wait(seconds) end
 ---@return integer woken
 function Waitlist:wake(count) end
 
---- Spawns a task: a child of the innermost group, or of the running task. It begins at the scheduler's next turn, and is
---- cancelled when its parent ends.
+--- Spawns a task: a child of the innermost group, or of the running task. It begins at the scheduler's next turn, and
+--- is cancelled when its parent ends.
 ---@param f function
 ---@param ... any its arguments
 ---@return perigee.Task
