@@ -66,7 +66,7 @@ void scope_cancel(struct scope *scope) {
 
 void scope_cancel_background(struct scope *scope) {
     for (struct task *task = scope->tasks; task; task = task->younger)
-        if (!task->ended) task_cancel(task);
+        if (!task->ended || task->endless) task_cancel(task);
 }
 
 struct scope *scope_current(lua_State *L) {

@@ -34,7 +34,7 @@ void scope_add(struct scope *scope, struct task *task);
  * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task); /* takes out a task that will never run again, but that still holds the scope */
-void scope_cancel_background(struct scope *scope); /* those that serve no connection and no datagram */
+void scope_cancel_background(struct scope *scope); /* those that serve nothing that will end by itself */
 void scope_cancel(struct scope *scope);            /* every task in it */
 
 /* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */

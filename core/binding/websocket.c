@@ -110,8 +110,8 @@ static int fail(lua_State *L, struct websocket_object *socket, const char *opera
 static int fail_closed(lua_State *L, struct websocket_object *socket, const char *operation) {
     int error = socket->io.io.stream.error;
     if (error) return fail(L, socket, operation, support_code(error), strerror(error));
-    char why[64];
-    snprintf(why, sizeof why, "closed with code %d", socket->io.close_code);
+    char why[64] = "it is closed";
+    if (socket->io.close_code) snprintf(why, sizeof why, "closed with code %d", socket->io.close_code);
     return fail(L, socket, operation, "closed", why);
 }
 

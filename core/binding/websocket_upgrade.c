@@ -86,6 +86,7 @@ static struct task *new_handler(lua_State *L, struct listener_object *listener, 
     lua_xmove(L, task->L, 3);
     task->ended = websocket_on_handler_ended;
     task->ended_context = socket;
+    task->endless = 1;
     socket->handler = task;
     socket->listener = listener;
     return task;

@@ -64,7 +64,7 @@ static void http_ping(struct http_connection *client) {
 
 /* A peer that has not taken its answers yet is only given up when it took nothing since the last look. */
 static void http_idle_out(struct http_connection *client) {
-    uint32_t queued = (uint32_t)client->io.output.length;
+    size_t queued = client->io.output.length;
     if (queued && (!client->stuck || queued < client->stuck)) {
         client->stuck = queued;
         http_set_deadline(client, (double)client->server->idle_timeout);

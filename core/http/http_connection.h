@@ -55,10 +55,10 @@ struct http_connection {
     double body_began;     /* when it was first asked for; 0: not yet */
     uint64_t sent;         /* bytes of its answer's body, as far as they are known */
     struct packed_endpoint peer;
+    size_t stuck;            /* bytes of output that were queued when the timer last fired */
     uint16_t status;         /* of the answer */
     uint32_t scanned;        /* bytes of the pending input that have no end of a head */
     uint32_t handed;         /* bytes of the pending input that were handed out as body */
-    uint32_t stuck;          /* bytes of output that were queued when the timer last fired */
     unsigned phase : 3;      /* enum http_phase */
     unsigned running : 1;    /* inside http_run: it is freed there */
     unsigned woken : 1;      /* its timer is to go on with it */

@@ -5,7 +5,7 @@ import subprocess
 import time
 from dataclasses import dataclass
 
-from process import Failure, ServerProcess, free_port, parse_line, run_load
+from process import Failure, ServerProcess, free_port, lines_of_load, parse_line, run_load
 
 WARM_UP_MILLISECONDS = 500
 HOLD_SECONDS = 180
@@ -48,6 +48,34 @@ def sample_cpu(bench, work, server):
         done = run_load(load, timeout=30 + bench.milliseconds / 500)[-1]
         used = process.cpu_seconds() - before
     return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])
+
+
+def sample_fanout(bench, work, server):
+    """The server's CPU microseconds for each delivery, from when all members have joined."""
+    port = free_port()
+    with bench.server(server, port) as process:
+        run_load(bench.fill(work.warm_up, port=port, milliseconds=WARM_UP_MILLISECONDS), timeout=30)
+        with held_load(bench.fill(work.load, port=port, milliseconds=bench.milliseconds)) as load:
+            wait_until_held(load)
+            before = process.cpu_seconds()
+            output, errors = load.communicate(timeout=30 + bench.milliseconds / 500)
+            used = process.cpu_seconds() - before
+    done = lines_of_load(load.returncode, output, errors)[-1]
+    return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])
+
+
+@contextlib.contextmanager
+def held_load(command):
+    """A load that opens its connections, says so, and goes on when its input ends; killed if it is still there."""
+    load = subprocess.Popen(command, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+                            stderr=subprocess.PIPE)
+    try:
+        yield load
+    except subprocess.TimeoutExpired as error:
+        raise Failure("the load did not end") from error
+    finally:
+        load.kill()
+        load.wait()
 
 
 def sample_memory(bench, work, server):
@@ -104,4 +132,4 @@ def sample_start(bench, work, server):
     return Sample(times[len(times) // 2])
 
 
-MEASURES = {"cpu": sample_cpu, "memory": sample_memory, "start": sample_start}
+MEASURES = {"cpu": sample_cpu, "fanout": sample_fanout, "memory": sample_memory, "start": sample_start}

@@ -52,12 +52,17 @@ def output_of(command):
 def run_load(command, timeout):
     """Runs a load to its end; returns the lines of key=value pairs that it prints, as dictionaries."""
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout,
+                              check=False)
     except subprocess.TimeoutExpired as error:
         raise Failure("the load did not end") from error
-    lines = [parse_line(line) for line in done.stdout.splitlines()]
-    if done.returncode != 0 or not lines:
-        raise Failure((done.stderr.strip() or done.stdout.strip() or "the load failed").splitlines()[-1])
+    return lines_of_load(done.returncode, done.stdout, done.stderr)
+
+
+def lines_of_load(status, output, errors):
+    lines = [parse_line(line) for line in output.splitlines()]
+    if status != 0 or not lines:
+        raise Failure((errors.strip() or output.strip() or "the load failed").splitlines()[-1])
     return lines
 
 

@@ -4,13 +4,15 @@ import re
 import time
 from statistics import median
 
-from works import SERVERS, WORKS, YARDSTICK
+from works import SERVERS, WORKS
 
-UNITS = {"cpu": ("us CPU", 2), "memory": ("bytes", 0), "start": ("ms", 2)}
+NAMES = {server.id: server.name for server in SERVERS}
+UNITS = {"cpu": ("us CPU", 2), "fanout": ("us CPU", 2), "memory": ("bytes", 0), "start": ("ms", 2)}
 HEADINGS = ("work", "server", "figure", "lowest to highest", "x bare C", "per second", "target", "reached")
 WORDS = """\
-The figure is the median over the rounds. For echo it is the server's CPU time (user and system, all threads)
-for each message; "x bare C" is the median of each round's ratio to the bare C epoll server of the same round.
+The figure is the median over the rounds: the server's CPU time (user and system, all threads) for each message,
+request or, in a fan-out, delivery to one member. "x bare C", and what follows "yes" or "NO", is the median of each
+round's ratio to the bare C epoll server, or the server that the target names, in the same round.
 For idle connections it is the growth of the resident memory, divided by their number.
 One CPU for the server, another for the load.
 """
@@ -35,13 +37,14 @@ class Outcome:
         return median(ours / theirs for ours, theirs in pairs) if pairs else None
 
 
-def row(work, server, outcome, yardstick):
+def row(work, server, outcomes):
+    outcome = outcomes[server.id]
     start = [work.title, server.name]
     if outcome.reason or not outcome.samples:
         return start + [outcome.reason or "not measured", "", "", "", target_text(work, server), ""]
     unit, digits = UNITS[work.measure]
     values = outcome.values()
-    ratio = outcome.ratio(yardstick) if work.measure == "cpu" else None
+    ratio = outcome.ratio(outcomes[work.yardstick]) if work.yardstick else None
     rate = median(sample.rate for sample in outcome.samples.values())
     held = outcome.held()
     return start + [
@@ -50,28 +53,39 @@ def row(work, server, outcome, yardstick):
         f"{ratio:.2f}" if ratio else "",
         f"{rate:,.0f}" if rate else "",
         target_text(work, server),
-        reached_text(work, server, ratio if work.measure == "cpu" else median(values), outcome),
+        reached_text(work, server, outcomes),
     ]
 
 
+def targets_of(work, server):
+    targets = work.targets.get(server.id, ())
+    return targets if isinstance(targets, tuple) else (targets,)
+
+
 def target_text(work, server):
-    target = work.targets.get(server.id)
-    if target is None:
-        return ""
-    if work.measure == "cpu":
-        return f"at most {target:.2f} x bare C"
-    held = f" with {work.count:,} held" if work.measure == "memory" else ""
-    return f"at most {target} {UNITS[work.measure][0]}{held}"
+    limits = []
+    for target in targets_of(work, server):
+        held = f" with {work.count:,} held" if work.measure == "memory" else ""
+        limits.append(f"{target.most:.2f} x {NAMES[target.of]}" if target.of else
+                      f"{target.most} {UNITS[work.measure][0]}{held}")
+    return "at most " + " and ".join(limits) if limits else ""
 
 
-def reached_text(work, server, value, outcome):
-    target = work.targets.get(server.id)
-    if target is None or value is None:
+def reached_text(work, server, outcomes):
+    """One word for all targets; a ratio that has no column of its own is given with it."""
+    outcome = outcomes[server.id]
+    targets = targets_of(work, server)
+    values = [outcome.ratio(outcomes[target.of]) if target.of else median(outcome.values()) for target in targets]
+    if not targets:
         return ""
-    if value > target:
-        return "NO"
+    if None in values:
+        return f"{NAMES[targets[values.index(None)].of]} was not measured"
+    ratios = [f"{value:.2f}" for target, value in zip(targets, values) if target.of not in ("", work.yardstick)]
     held = outcome.held()
-    return f"only with {held:,} held" if held < work.count and work.measure == "memory" else "yes"
+    word = "yes" if all(value <= target.most for target, value in zip(targets, values)) else "NO"
+    if word == "yes" and held < work.count and work.measure == "memory":
+        word = f"only with {held:,} held"
+    return f"{word}: {', '.join(ratios)}" if ratios else word
 
 
 def table(results, works=WORKS):
@@ -79,9 +93,7 @@ def table(results, works=WORKS):
     servers = {server.id: server for server in SERVERS}
     rows = [HEADINGS]
     for work in works:
-        outcomes = results[work.id]
-        yardstick = outcomes.get(YARDSTICK, Outcome())
-        rows += [row(work, servers[name], outcomes[name], yardstick) for name in work.servers]
+        rows += [row(work, servers[name], results[work.id]) for name in work.servers]
     widths = [max(len(line[i]) for line in rows) for i in range(len(HEADINGS))]
     rows.insert(1, ["-" * width for width in widths])
     return ["| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths)) + " |" for line in rows]

@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """Runs the benchmark: every server at every work in turn; prints one table and writes RESULTS.md.
 
-    /usr/bin/python3 spec/bench/run.py [--only WORK]... [--rounds N] [--seconds S] [--quick]
+    /usr/bin/python3 spec/bench/run.py [--only WORK]... [--rounds N] [--seconds S] [--quick] [--build DIRECTORY]
 
 Only a full run writes RESULTS.md; --only and --quick print and leave it alone.
 """
@@ -28,6 +28,7 @@ def arguments():
     parser.add_argument("--rounds", type=int, default=5, help="how often each server is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="the length of a measurement (default 2)")
     parser.add_argument("--quick", action="store_true", help="one short round, fewer idle connections")
+    parser.add_argument("--build", default=os.path.join(ROOT, "build"), help="where perigee and bench/ were built")
     options = parser.parse_args()
     if options.rounds < 1 or not 0.1 <= options.seconds <= 600:
         parser.error("--rounds is at least 1, --seconds from 0.1 to 600")
@@ -41,7 +42,7 @@ def prepare(options):
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpus[-1]})
     files = raise_open_files(max(work.count for work in WORKS) + SPARE_FILES)
-    return Bench(build=os.path.join(ROOT, "build"), bench=HERE, server_cpu=cpus[0],
+    return Bench(build=os.path.abspath(options.build), bench=HERE, server_cpu=cpus[0],
                  milliseconds=int(options.seconds * 1000), open_files=files, quick=options.quick)
 
 
