@@ -1,0 +1,47 @@
+"""What a benchmark is made of. In a command {build}, {bench} and {port} are replaced; in a load {count},
+{milliseconds} and {cpu} too.
+"""
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Server:
+    id: str
+    name: str
+    command: tuple
+    version: tuple = ()     # prints the version; when it cannot be run, the server is "not installed"
+    built: str = ""         # must exist, or the server is "not built"
+
+
+@dataclass(frozen=True)
+class AtMost:
+    """A target: the figure itself, or its ratio to that of another server in the same round."""
+    most: float
+    of: str = ""            # the other server's id
+
+
+@dataclass(frozen=True)
+class Work:
+    id: str
+    title: str
+    measure: str            # cpu, fanout: microseconds a message; memory: bytes a connection; start: milliseconds
+    load: tuple
+    servers: tuple
+    warm_up: tuple = ()     # run once after the server listens, not measured
+    targets: dict = field(default_factory=dict)     # server id: AtMost, or a tuple of them
+    rounds: int = 0         # 0: as the command line says
+    count: int = 0          # memory: connections to hold
+    yardstick: str = ""     # the id of the bare C server that does the same
+
+
+def perigee(id, name, script, scheme, *settings):
+    """One of our own services in spec/bench/perigee/, with options beside the address it listens at."""
+    options = [f"{script}.listen={scheme}://127.0.0.1:{{port}}", *(f"{script}.{setting}" for setting in settings)]
+    command = ["{build}/perigee", "run", "{bench}/perigee/" + script + ".lua"]
+    for option in options:
+        command += ["--set", option]
+    return Server(id, name, tuple(command), built="{build}/perigee")
+
+
+NODE_VERSION = ("node", "--version")
+GO_VERSION = ("go", "version")
