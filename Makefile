@@ -87,16 +87,9 @@ lint: deps $(STAMP)-lint  ## warnings as errors, cppcheck, clang-format, luachec
 layers: deps  ## includes and requires point down only
 	@lua5.4 spec/lint/layers.lua
 
-bench: all $(STAMP)-bench  ## measure against the yardsticks and the peers; writes spec/bench/RESULTS.md
+bench: all $(STAMP)-bench $(STAMP)-npm  ## measure against the yardsticks and the peers; writes spec/bench/RESULTS.md
 	@$(MAKE) --no-print-directory -C spec/bench BUILD=$(CURDIR)/build/bench
 	/usr/bin/python3 spec/bench/run.py $(BENCH)
-
-$(STAMP)-bench:
-	@missing=; command -v node > /dev/null || missing=nodejs; command -v go > /dev/null || missing="$$missing golang-go"; \
-	/usr/bin/python3 -c 'import uvloop' 2> /dev/null || missing="$$missing python3-uvloop"; \
-	if [ -n "$$missing" ]; then \
-	  echo "installing" $$missing; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
-	@mkdir -p $(@D) && touch $@
 
 fuzz: $(STAMP)-fuzz  ## fuzz the byte floor with libFuzzer, SECONDS=60 for each target
 	@spec/fuzz/run $(or $(SECONDS),60)
@@ -144,6 +137,16 @@ $(STAMP)-npm: Makefile
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
 	@mkdir -p build/npm && npm install --prefix build/npm --loglevel=error --no-audit --no-fund $(NPM_PACKAGES) > /dev/null
 	@touch $@
+
+# The peers of the benchmark. Node.js and Go by command, not by package: some builds are none. An nginx that was not there
+# before (make looks before it installs) may have been started as a service: only the benchmark is to run it.
+$(STAMP)-bench: Makefile
+	$(call install_missing,nginx-light libnginx-mod-http-lua lua-cjson python3-uvloop)
+	$(if $(shell command -v nginx),,@service nginx stop > /dev/null 2>&1 || true)
+	@missing=; command -v node > /dev/null || missing=nodejs; command -v go > /dev/null || missing="$$missing golang-go"; \
+	if [ -n "$$missing" ]; then \
+	  echo "installing" $$missing; apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
+	@mkdir -p $(@D) && touch $@
 
 $(STAMP)-fuzz: Makefile
 	$(call install_missing,clang-14 libclang-rt-14-dev)

@@ -15,12 +15,18 @@
 
 static const char CLASS[] = "perigee.http.request";
 
-struct http_request *http_request_check(lua_State *L, int argument) {
-    return luaL_checkudata(L, argument, CLASS);
+/* The metatable has a reference of its own: its name would have to be looked up for every request. */
+struct http_request *http_request_test(lua_State *L, int index) {
+    if (lua_type(L, index) != LUA_TUSERDATA || !lua_getmetatable(L, index)) return NULL;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime_of(L)->request_class);
+    int same = lua_rawequal(L, -1, -2);
+    lua_pop(L, 2);
+    return same ? lua_touserdata(L, index) : NULL;
 }
 
-struct http_request *http_request_test(lua_State *L, int index) {
-    return luaL_testudata(L, index, CLASS);
+struct http_request *http_request_check(lua_State *L, int argument) {
+    struct http_request *request = http_request_test(L, argument);
+    return request ? request : luaL_checkudata(L, argument, CLASS);
 }
 
 struct http_request *http_request_new(lua_State *L, struct http_connection *client, const struct http_head *head,
@@ -31,7 +37,8 @@ struct http_request *http_request_new(lua_State *L, struct http_connection *clie
     memset(request, 0, before);
     memcpy(&request->head, head, fields);
     memcpy((char *)request + before + fields, bytes, head->size);
-    luaL_setmetatable(L, CLASS);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime_of(L)->request_class);
+    lua_setmetatable(L, -2);
     request->client = client;
     request->peer = client->peer;
     request->began = client->server->loop->now;
@@ -316,6 +323,8 @@ void http_request_open(lua_State *L) {
         {"__index", request_index}, {"__newindex", request_newindex}, {"__tostring", request_tostring}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_getmetatable(L, CLASS);
+    lua_pushvalue(L, -1);
+    runtime_of(L)->request_class = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_getfield(L, -1, "__index");
     lua_getupvalue(L, -1, 1);
     luaL_setfuncs(L, http_request_body_methods, 0);

@@ -59,24 +59,45 @@ static void push_parameters(lua_State *L, const struct routes *routes, int endpo
     }
 }
 
-/* routes:find(path) -> value, parameters; nil. A path, or a request: then the parameters become request.params. */
+/* routes:find(path) -> value, parameters; nil */
 static int find(lua_State *L) {
-    struct routes *routes = check(L);
-    struct http_request *request = http_request_test(L, 2);
+    const struct routes *routes = check(L);
     struct routes_match match;
-    const char *path = "/";
-    size_t length = 1;
-    if (!request) path = luaL_checklstring(L, 2, &length);
-    else if (request->head.path.length)
-        path = http_request_bytes(request) + request->head.path.start, length = request->head.path.length;
+    size_t length;
+    const char *path = luaL_checklstring(L, 2, &length);
     int endpoint = routes_find(routes, path, length, &match);
-    if (endpoint < 0) return 0;
+    if (endpoint < 0) return lua_pushnil(L), 1;
     lua_getiuservalue(L, 1, 1);
     lua_rawgeti(L, -1, endpoint + 1);
-    if (!match.count) return 1;
     push_parameters(L, routes, endpoint, &match, path);
-    if (!request) return 2;
-    lua_setfield(L, 2, "params");
+    return 2;
+}
+
+enum { MATCHER_ROUTES = 1, MATCHER_VALUES };
+
+static int match_request(lua_State *L) {
+    const struct routes_object *object = lua_touserdata(L, lua_upvalueindex(MATCHER_ROUTES));
+    const struct http_request *request = http_request_check(L, 1);
+    struct routes_match match;
+    struct http_span span = request->head.path, method = request->head.method;
+    const char *bytes = http_request_bytes(request), *path = span.length ? bytes + span.start : "/";
+    int endpoint = routes_find(object->routes, path, span.length ? span.length : 1, &match);
+    if (endpoint < 0) return lua_pushnil(L), 1;
+    if (match.count) {
+        push_parameters(L, object->routes, endpoint, &match, path);
+        lua_setfield(L, 1, "params");
+    }
+    lua_rawgeti(L, lua_upvalueindex(MATCHER_VALUES), endpoint + 1);
+    lua_pushlstring(L, bytes + method.start, method.length);
+    return 2;
+}
+
+/* routes:matcher() -> a function(request) -> value, method; the parameters become request.params */
+static int matcher(lua_State *L) {
+    check(L);
+    lua_settop(L, 1);
+    lua_getiuservalue(L, 1, 1);
+    lua_pushcclosure(L, match_request, MATCHER_VALUES);
     return 1;
 }
 
@@ -89,7 +110,7 @@ static int routes_gc(lua_State *L) {
 
 int luaopen_core_routes(lua_State *L) {
     static const luaL_Reg functions[] = {{"new", new_routes}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"add", add}, {"find", find}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"add", add}, {"find", find}, {"matcher", matcher}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", routes_gc}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);

@@ -24,7 +24,8 @@ struct runtime {
     struct resolver *resolver;           /* NULL until it is needed */
     struct websocket_memory *websockets; /* NULL until it is needed */
     int threads;                         /* registry reference of the table that anchors the coroutines */
-    int on_failure; /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
+    int on_failure;    /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
+    int request_class; /* registry reference of the metatable of HTTP requests; 0: there is none yet */
     struct {
         unsigned tasks; /* alive */
     } counts;

@@ -54,7 +54,8 @@ struct http_problem {
 ptrdiff_t http_head_find(const char *bytes, size_t length, size_t *scanned, const struct http_limits *limits,
                          struct http_problem *problem);
 
-/* Parse the head that http_head_find has found. 0, or -1 with the problem. */
+/* Parse the head that http_head_find has found, and rely on what it has checked: no control bytes, CRLF behind each
+ * line. 0, or -1 with the problem. An absolute target's path may be empty; that of "*" and of CONNECT is the target. */
 int http_head_parse_request(struct http_head *head, const char *bytes, size_t size, const struct http_limits *limits,
                             struct http_problem *problem);
 int http_head_parse_response(struct http_head *head, const char *bytes, size_t size, const struct http_limits *limits,

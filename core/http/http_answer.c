@@ -22,22 +22,23 @@ static int put_number(struct text *text, uint64_t number) {
     return put(text, digits_of(digits, number));
 }
 
-/* Once a second. */
-static const char *http_date_field(struct http_server *server) {
+/* The date, and the beginning of the usual answer with it, are made once a second. */
+static void update_date(struct http_server *server) {
+    static const char usual[] = "HTTP/1.1 200 OK\r\nDate: ";
     int64_t second = loop_seconds(server->loop);
-    if (second == server->second) return server->date;
-    memcpy(server->date, "Date: ", 6);
-    http_date_write(server->date + 6, second);
-    strcat(server->date, "\r\n");
+    if (second == server->second) return;
+    memcpy(server->start, usual, sizeof usual - 1);
+    server->date = server->start + sizeof usual - 1 - strlen("Date: ");
+    http_date_write(server->start + sizeof usual - 1, second);
+    strcat(server->start, "\r\n");
     server->second = second;
-    return server->date;
 }
 
-static int put_status_line(struct text *text, int status) {
-    static const char usual[] = "HTTP/1.1 200 OK\r\n";
-    if (status == 200) return text_append(text, usual, sizeof usual - 1);
+static int put_start(struct text *text, struct http_server *server, int status) {
+    update_date(server);
+    if (status == 200) return put(text, server->start);
     int failed = put(text, "HTTP/1.1 ") | put_number(text, (uint64_t)status) | put(text, " ");
-    return failed | put(text, http_status_phrase(status)) | put(text, "\r\n");
+    return failed | put(text, http_status_phrase(status)) | put(text, "\r\n") | put(text, server->date);
 }
 
 static int put_framing(struct text *text, const struct http_connection *client, const struct http_answer *answer) {
@@ -68,7 +69,7 @@ int http_connection_answer(struct http_connection *client, const struct http_ans
     struct text *text = &client->server->scratch;
     http_settle(client, answer);
     text->length = 0;
-    int failed = put_status_line(text, answer->status) | put(text, http_date_field(client->server));
+    int failed = put_start(text, client->server, answer->status);
     failed |= text_append(text, answer->fields, answer->fields_length) | put_framing(text, client, answer);
     failed |= put_persistence(text, client, answer->status) | put(text, "\r\n");
     return failed ? -1 : connection_write_copy(&client->io, text->bytes, text->length);

@@ -30,7 +30,8 @@ struct http_server {
     int closing;
     struct text scratch; /* for one head */
     int64_t second;      /* that the date is of */
-    char date[40];       /* "Date: ...\r\n" */
+    char start[64];      /* the first line of the usual answer, and its date */
+    const char *date;    /* in it: "Date: ...\r\n" */
 };
 
 enum http_phase {

@@ -62,7 +62,7 @@ static int take_response(struct client *client, const char *data, size_t size) {
     struct response *response = &client->response;
     if (response_read(response, data, size) < size || response->state == RESPONSE_BAD) return -1;
     if (response->state != RESPONSE_DONE) return 0;
-    return response->status == 200 || response->status == 101 ? 1 : -1;
+    return response->status == (client->next[1].size ? 101 : 200) ? 1 : -1;
 }
 
 static int take_text(struct client *client, const char *data, size_t size) {
@@ -147,6 +147,7 @@ static bool client_receive(struct holder *holder, struct client *client) {
 }
 
 static bool holder_advance(struct holder *holder, const struct epoll_event *event) {
+    errno = EPROTO; /* unless the kernel has another reason */
     if (event->events & EPOLLIN) return client_receive(holder, event->data.ptr);
     return !(event->events & (EPOLLERR | EPOLLHUP)) && client_send(holder, event->data.ptr);
 }
@@ -158,7 +159,7 @@ static void holder_run(struct holder *holder) {
         if (count == 0) break;
         if (count < 0 && errno != EINTR) bench_fail("epoll_wait");
         for (int i = 0; i < count; i++)
-            if (!holder_advance(holder, &events[i])) holder_fail(holder, events[i].data.ptr, "no answer");
+            if (!holder_advance(holder, &events[i])) holder_fail(holder, events[i].data.ptr, "wrong or no answer");
     }
 }
 

@@ -17,8 +17,18 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { BUFFER = 262144, EVENTS = 256, RING = 1024, TEXT_MIN = 16, TEXT_MAX = 4096, SETTLE_MICROSECONDS = 200000 };
+enum {
+    BUFFER = 262144,
+    EVENTS = 256,
+    RING = 1024,
+    TEXT_MIN = 16,
+    TEXT_MAX = 4096,
+    HEAD_MAX = 256,
+    SETTLE_MICROSECONDS = 200000
+};
 static const char USAGE[] = "load_fanout [-c N] [-d WINDOW] [-s SIZE] [-t MILLISECONDS] websocket|events PATH PORT";
+static const char GET[] = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n";
+static const char POST[] = "POST /publish HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %ld\r\n\r\n";
 static const char END_OF_TEXT = '~'; /* nowhere else in what a server sends */
 static const double GRACE = 5.0;
 
@@ -53,20 +63,14 @@ static void text_make(const struct fanout *fanout, uint64_t number, char *to) {
 
 /* Joining. */
 
-static bool read_events_head(int fd) {
-    static struct response response;
-    char byte;
-    memset(&response, 0, sizeof response);
-    while (response.state == RESPONSE_HEAD && read(fd, &byte, 1) == 1) response_read_head(&response, &byte, 1);
-    return response.state == RESPONSE_DONE && response.status == 200;
-}
-
 static bool events_open(const struct fanout *fanout, int fd) {
-    char request[1024];
-    int size =
-        snprintf(request, sizeof request, "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n", fanout->path, fanout->port);
+    char request[1024], byte;
+    struct response response = {0};
+    int size = snprintf(request, sizeof request, GET, fanout->path, fanout->port);
     if (size >= (int)sizeof request || write(fd, request, (size_t)size) != size) return false;
-    return read_events_head(fd);
+    while (response.state == RESPONSE_HEAD && read(fd, &byte, 1) == 1) response_read_head(&response, &byte, 1);
+    errno = EPROTO;
+    return response.state == RESPONSE_DONE && response.status == 200;
 }
 
 static void client_watch(struct fanout *fanout, struct member *client) {
@@ -91,13 +95,11 @@ static void fanout_join(struct fanout *fanout) {
 /* Publishing. */
 
 static bool fanout_publish(struct fanout *fanout) {
-    static char out[RING * 256 + TEXT_MAX];
+    static char out[BUFFER];
     size_t size = 0;
     while (fanout->sending && fanout->published - fanout->completed < (uint64_t)fanout->window) {
-        if (size + 256 + TEXT_MAX > sizeof out) break;
-        size +=
-            (size_t)sprintf(out + size, "POST /publish HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %ld\r\n\r\n",
-                            fanout->port, fanout->size);
+        if (size + HEAD_MAX + TEXT_MAX > sizeof out) break; /* the rest once a text is over */
+        size += (size_t)sprintf(out + size, POST, fanout->port, fanout->size);
         text_make(fanout, fanout->published++, out + size);
         size += (size_t)fanout->size;
     }

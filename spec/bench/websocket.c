@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 size_t websocket_request(char *to, size_t size, const char *path, uint16_t port) {
@@ -21,12 +20,7 @@ bool websocket_open(int fd, const char *path, uint16_t port) {
     struct response response = {0};
     size_t size = websocket_request(request, sizeof request, path, port);
     if (size == 0 || write(fd, request, size) != (ssize_t)size) return false;
-    while (response.state == RESPONSE_HEAD) {
-        ssize_t got = read(fd, &byte, 1);
-        if (got < 0 && errno == EINTR) continue;
-        if (got <= 0) return false;
-        response_read_head(&response, &byte, 1);
-    }
+    while (response.state == RESPONSE_HEAD && read(fd, &byte, 1) == 1) response_read_head(&response, &byte, 1);
     errno = EPROTO;
     return response.state == RESPONSE_DONE && response.status == 101;
 }

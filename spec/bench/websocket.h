@@ -19,7 +19,7 @@ struct websocket_frame {
 /* Writes a handshake's request; returns its bytes, or 0 where it does not fit. */
 size_t websocket_request(char *to, size_t size, const char *path, uint16_t port);
 
-/* Connects the blocking socket's WebSocket. False: the server said other than 101, or no more. */
+/* Begins a WebSocket on a blocking socket. False: the server has not answered with 101. */
 bool websocket_open(int fd, const char *path, uint16_t port);
 
 /* Writes a text frame, masked with `key`; returns its bytes, at most WEBSOCKET_HEAD_MAX more than `size`. */

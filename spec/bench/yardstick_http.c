@@ -163,18 +163,28 @@ static bool connection_flush(struct server *server, struct connection *connectio
     return done > 0 || (done == 0 && connection_keep_output(server, connection, server->out_size));
 }
 
-/* Answers the whole heads; stops where a file has to be sent first. */
-static bool connection_answer(struct server *server, struct connection *connection, const char *data, size_t size) {
-    const char *end;
+/* Answers whole heads, up to one that asks for the file. Returns their bytes, or -1. */
+static ssize_t answer_heads(struct server *server, struct connection *connection, const char *data, size_t size) {
+    const char *at = data, *end;
     server->out_size = 0;
-    while (connection->file_start == connection->file_end && (end = memmem(data, size, "\r\n\r\n", 4))) {
-        size_t head = (size_t)(end + 4 - data);
-        if (!answer(server, connection, data, head)) return false;
-        data += head;
+    while (connection->file_start == connection->file_end && (end = memmem(at, size, "\r\n\r\n", 4))) {
+        size_t head = (size_t)(end + 4 - at);
+        if (!answer(server, connection, at, head)) return -1;
+        at += head;
         size -= head;
     }
-    if ((size || connection->input) && !connection_keep_input(connection, data, size)) return false;
-    return connection_flush(server, connection);
+    return at - data;
+}
+
+static bool connection_answer(struct server *server, struct connection *connection, const char *data, size_t size) {
+    ssize_t taken;
+    do {
+        taken = answer_heads(server, connection, data, size);
+        if (taken < 0 || !connection_flush(server, connection)) return false;
+        data += taken;
+        size -= (size_t)taken;
+    } while (taken > 0 && size > 0 && !connection->output);
+    return (size == 0 && !connection->input) || connection_keep_input(connection, data, size);
 }
 
 static bool connection_read(struct server *server, struct connection *connection) {

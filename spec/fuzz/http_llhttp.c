@@ -1,9 +1,9 @@
 /* Pipelined messages, read by us and by llhttp in strict mode: what we accept it accepts too, and for both it is the
  * same method, target, fields and body, with the same end. The first byte: requests, responses, or those to HEAD.
- * Stricter on purpose we are with: an empty line before a request; a missing, second or malformed Host; targets (form by
- * method, escapes, NUL, user names, fragments); a tab behind a Content-Length; a second Content-Length, that of a
+ * Stricter on purpose we are with: an empty line before a request; a missing, second or malformed Host; targets (form
+ * by method, escapes, NUL, user names, fragments); a tab behind a Content-Length; a second Content-Length, that of a
  * response too; lists of transfer codings, and any in HTTP/1.0; a body of CONNECT, 1xx or 204; expectations; a chunk
- * size of more than 16 digits; trailers that a head's framing knows. What llhttp refuses and we take: is_known. */
+ * size of more than 16 digits; trailers that are for heads only. What llhttp refuses and we take: is_known. */
 #include "bytes/http_body.h"
 #include "fuzz.h"
 
@@ -194,8 +194,8 @@ static void compare_end(const struct ours *ours, const struct theirs *theirs, co
     check(ours->bytes + ours->used == end);
 }
 
-/* What llhttp refuses and we take: a method that it does not know, or only with other versions (PRI, those of RTSP), and
- * chunk extensions behind one that has a value. */
+/* What llhttp refuses and we take: a method that it does not know, or only with other versions (PRI, those of RTSP),
+ * and chunk extensions behind one that has a value. */
 static int is_known(const struct theirs *theirs, llhttp_errno_t verdict) {
     const char *reason = llhttp_get_error_reason(&theirs->parser);
     if (verdict == HPE_INVALID_CHUNK_SIZE) return llhttp_get_error_pos(&theirs->parser)[-1] == ';';

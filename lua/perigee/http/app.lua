@@ -248,6 +248,7 @@ end
 local function compile(app)
   local compiled <const> = setmetatable({ routes = routes.new(), places = {}, apps = {} }, Table)
   compiled:visit(app, "", {})
+  compiled.match = compiled.routes:matcher()
   table.sort(compiled.places, function(a, b) return #a.prefix > #b.prefix end)
   return compiled
 end
@@ -257,11 +258,10 @@ end
 function App:handler()
   local compiled <const> = compile(self)
   self.compiled = compiled
-  local paths <const> = compiled.routes
+  local match <const> = compiled.match
   return function(request)
-    local route <const> = paths:find(request)
+    local route <const>, method <const> = match(request)
     if not route then return compiled:place_of(request.path).missing(request) end
-    local method <const> = request.method
     local run <const> = route.methods[method] or (method == "HEAD" and route.methods.GET) or route.other
     return run(request)
   end
@@ -271,7 +271,7 @@ end
 ---@param request perigee.http.Request
 ---@return function?
 function App:error_handler(request)
-  local route <const> = self.compiled.routes:find(request)
+  local route <const> = self.compiled.match(request)
   return innermost((route or self.compiled:place_of(request.path)).chain, "failed")
 end
 

@@ -12,12 +12,15 @@ local Routes <const> = {}
 ---@return any known the value that the pattern has already; nil: it has this one now
 function Routes:add(pattern, value) end
 
---- The value of the pattern that fits best. The path is still percent-encoded; the parameters of a request's path
---- become request.params.
----@param path string|perigee.http.Request
+--- The value of the pattern that fits best.
+---@param path string still percent-encoded
 ---@return any value nil: none fits
 ---@return table<string, string>? parameters decoded
 function Routes:find(path) end
+
+--- The same for requests, as a function, which sets their params.
+---@return fun(request: perigee.http.Request): any, string? match the value (nil: none fits) and the method
+function Routes:matcher() end
 
 ---@return perigee.Routes
 function M.new() end
