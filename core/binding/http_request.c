@@ -33,7 +33,7 @@ struct http_request *http_request_new(lua_State *L, struct http_connection *clie
                                       const char *bytes) {
     size_t fields = offsetof(struct http_head, fields) + head->count * sizeof *head->fields;
     size_t before = offsetof(struct http_request, head);
-    struct http_request *request = lua_newuserdatauv(L, before + fields + head->size, 1);
+    struct http_request *request = lua_newuserdatauv(L, before + fields + head->size, REQUEST_VALUES);
     memset(request, 0, before);
     memcpy(&request->head, head, fields);
     memcpy((char *)request + before + fields, bytes, head->size);
@@ -171,12 +171,12 @@ static void make_cookies(lua_State *L, const struct http_request *request) {
 
 /* Pushes the table of user values; makes it when it is wanted and not there. */
 static int push_own(lua_State *L, int wanted) {
-    if (lua_getiuservalue(L, 1, 1) == LUA_TTABLE) return 1;
+    if (lua_getiuservalue(L, 1, REQUEST_OWN) == LUA_TTABLE) return 1;
     lua_pop(L, 1);
     if (!wanted) return 0;
     lua_newtable(L);
     lua_pushvalue(L, -1);
-    lua_setiuservalue(L, 1, 1);
+    lua_setiuservalue(L, 1, REQUEST_OWN);
     return 1;
 }
 
@@ -241,6 +241,15 @@ static void push_query_string(lua_State *L, const struct http_request *request) 
     else lua_pushnil(L);
 }
 
+/* Those of the route, or none. */
+static int push_params(lua_State *L) {
+    if (lua_getiuservalue(L, 1, REQUEST_PARAMS) == LUA_TTABLE) return 1;
+    lua_newtable(L);
+    lua_pushvalue(L, -1);
+    lua_setiuservalue(L, 1, REQUEST_PARAMS);
+    return 1;
+}
+
 static int push_property(lua_State *L, struct http_request *request, enum property property) {
     switch (property) {
     case PROPERTY_METHOD: push_span(L, request, request->head.method); return 1;
@@ -252,7 +261,7 @@ static int push_property(lua_State *L, struct http_request *request, enum proper
     case PROPERTY_QUERY: make_query(L, request); return http_request_keep(L, "query");
     case PROPERTY_HEADERS: make_headers(L, request); return http_request_keep(L, "headers");
     case PROPERTY_COOKIES: make_cookies(L, request); return http_request_keep(L, "cookies");
-    case PROPERTY_PARAMS: lua_newtable(L); return http_request_keep(L, "params");
+    case PROPERTY_PARAMS: return push_params(L);
     case PROPERTY_PEER: http_request_push_peer(L, request); return 1;
     case PROPERTY_ID: push_id(L, request); return 1;
     case PROPERTY_LENGTH:

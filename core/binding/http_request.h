@@ -20,6 +20,9 @@ struct http_request {
     struct http_head head; /* last: only as many fields as there are, and then the head's bytes */
 };
 
+/* User values: the tables made for it and what the script keeps on it; the parameters of its route. */
+enum { REQUEST_OWN = 1, REQUEST_PARAMS, REQUEST_VALUES = REQUEST_PARAMS };
+
 static inline const char *http_request_bytes(const struct http_request *request) {
     return (const char *)&request->head.fields[request->head.count];
 }

@@ -235,14 +235,33 @@ static int send_response(lua_State *L, struct http_request *request, struct http
     return send_value(L, request, response);
 }
 
+static void begin_plain(struct http_request *request, struct http_response *response) {
+    *response = (struct http_response){.fields = &server_of(request)->fields, .answer.status = 200};
+    response->fields->length = 0;
+}
+
+int http_respond_simply(lua_State *L, struct http_request *request) {
+    int type = lua_type(L, -1);
+    struct http_response response;
+    struct text *body = &server_of(request)->body;
+    if (type != LUA_TSTRING && type != LUA_TTABLE) return 0;
+    if (type == LUA_TTABLE && lua_getmetatable(L, -1)) return lua_pop(L, 1), 0;
+    if (!http_request_can_answer(request)) return 1;
+    begin_plain(request, &response);
+    if (type == LUA_TSTRING) return send_string(L, request, &response, lua_gettop(L)), 1;
+    body->length = 0;
+    if (json_encode(L, -1, body) < 0) return lua_pop(L, 1), 0;
+    out_of_memory(L, text_append(response.fields, JSON, sizeof JSON - 1));
+    return send_bytes(L, request, &response, body->bytes, body->length, 0), 1;
+}
+
 int http_respond(lua_State *L) {
     struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
     struct http_response response;
     lua_settop(L, HTTP_RESPONSE);
     if (!http_request_can_answer(request)) return 0;
     if (!lua_istable(L, HTTP_RESPONSE) || !is_response(L, HTTP_RESPONSE)) {
-        response = (struct http_response){.fields = &server_of(request)->fields, .answer.status = 200};
-        response.fields->length = 0;
+        begin_plain(request, &response);
         return send_value(L, request, &response);
     }
     http_response_begin(L, request, &response);

@@ -20,6 +20,9 @@ struct http_response {
 
 /* Answers the request at 1 with the value at 2; may wait. Returns what the caller should return. */
 int http_respond(lua_State *L);
+/* The same for a string or a plain table on top of the stack, which can neither wait nor, but for lack of memory, raise:
+ * 1; or 0 with nothing done. */
+int http_respond_simply(lua_State *L, struct http_request *request);
 
 /* Reads status and headers of the response object at 2, when it is one. Raises for what cannot be sent. */
 void http_response_begin(lua_State *L, struct http_request *request, struct http_response *response);

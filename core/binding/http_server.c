@@ -67,20 +67,6 @@ int http_request_part(lua_State *L, struct http_request *request) {
     return 0;
 }
 
-static int process_answer(lua_State *L, int resumed, lua_KContext context) {
-    (void)resumed, (void)context;
-    return http_respond(L);
-}
-
-/* process(request) */
-static int process(lua_State *L) {
-    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, http_listener_of(request->client)->handler);
-    lua_pushvalue(L, HTTP_REQUEST);
-    lua_callk(L, 1, 1, 0, process_answer);
-    return process_answer(L, LUA_OK, 0);
-}
-
 /* An answer that had begun cannot be replaced any more. */
 static int process_failure_answer(lua_State *L, int resumed, lua_KContext begun) {
     (void)resumed;
@@ -130,11 +116,24 @@ static int serve_failed(lua_State *L, int status, lua_KContext context) {
     return lua_error(L);
 }
 
-static int serve_done(lua_State *L, int status, lua_KContext context) {
+static int serve_answered(lua_State *L, int status, lua_KContext context) {
     struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
     (void)context;
     if (status != LUA_OK && status != LUA_YIELD) return serve_error(L, request);
     return http_request_part(L, request);
+}
+
+/* The handler has returned, or raised. Most answers need no protection, as nothing in them can raise or wait. */
+static int serve_handled(lua_State *L, int status, lua_KContext context) {
+    struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
+    (void)context;
+    if (status != LUA_OK && status != LUA_YIELD) return serve_error(L, request);
+    if (http_respond_simply(L, request)) return http_request_part(L, request);
+    lua_pushcfunction(L, http_respond);
+    lua_insert(L, -2);
+    lua_pushvalue(L, HTTP_REQUEST);
+    lua_insert(L, -2);
+    return serve_answered(L, lua_pcallk(L, 2, 0, SERVE_HANDLER, 0, serve_answered), 0);
 }
 
 struct http_arrival {
@@ -153,9 +152,9 @@ static int serve(lua_State *L) {
     lua_replace(L, HTTP_REQUEST);
     http_connection_begin(client);
     lua_pushcfunction(L, interruption_message_handler);
-    lua_pushcfunction(L, process);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, http_listener_of(client)->handler);
     lua_pushvalue(L, HTTP_REQUEST);
-    return serve_done(L, lua_pcallk(L, 1, 0, SERVE_HANDLER, 0, serve_done), 0);
+    return serve_handled(L, lua_pcallk(L, 1, 1, SERVE_HANDLER, 0, serve_handled), 0);
 }
 
 /* The task of a request has ended, however that came. */

@@ -85,7 +85,7 @@ static int match_request(lua_State *L) {
     if (endpoint < 0) return lua_pushnil(L), 1;
     if (match.count) {
         push_parameters(L, object->routes, endpoint, &match, path);
-        lua_setfield(L, 1, "params");
+        lua_setiuservalue(L, 1, REQUEST_PARAMS);
     }
     lua_rawgeti(L, lua_upvalueindex(MATCHER_VALUES), endpoint + 1);
     lua_pushlstring(L, bytes + method.start, method.length);

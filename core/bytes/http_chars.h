@@ -32,8 +32,8 @@ static inline char http_lower(char byte) {
     return byte >= 'A' && byte <= 'Z' ? (char)(byte | 0x20) : byte;
 }
 
-/* Compared without case. `lower` has small letters and hyphens, and the bytes are no control bytes: those that are alike
- * but for bit 5 are the same. */
+/* Compared without case. `lower` has small letters and hyphens, and the bytes are no control bytes: those that are
+ * alike but for bit 5 are the same. */
 static inline int http_is_word(const char *bytes, const char *lower, size_t length) {
     for (size_t i = 0; i < length; i++)
         if ((bytes[i] | 0x20) != lower[i]) return 0;

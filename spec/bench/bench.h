@@ -1,5 +1,6 @@
 /* What the tools share: time, limits, loopback sockets.
- * Addresses are IPv4 in host byte order. `bench_fail` and `bench_usage` print and exit: these are tools, not the server. */
+ * Addresses are IPv4 in host byte order. `bench_fail` and `bench_usage` print and exit: these are tools, not the
+ * server. */
 #ifndef BENCH_H
 #define BENCH_H
 

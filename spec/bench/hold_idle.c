@@ -2,8 +2,8 @@
  *
  *   hold_idle [-r PATH | -w PATH] PORT COUNT
  *
- * Served means that a byte is echoed; with -r, that a GET of PATH is answered with 200; with -w, that a WebSocket at PATH
- * echoes a text. Prints "held=N errors=N seconds=S", then waits until its stdin closes.
+ * Served means that a byte is echoed; with -r, that a GET of PATH is answered with 200; with -w, that a WebSocket at
+ * PATH echoes a text. Prints "held=N errors=N seconds=S", then waits until its stdin closes.
  * Sources are 127.0.0.2 and up, PER_ADDRESS connections each, so that ports suffice. Few are under way at a
  * time, so that no listen backlog overflows. Gives up when nothing has moved for TIMEOUT milliseconds. */
 #include "bench.h"

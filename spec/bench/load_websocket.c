@@ -2,8 +2,8 @@
  *
  *   load_websocket [-c CONNECTIONS] [-d DEPTH] [-s SIZE] [-t MILLISECONDS | -n MESSAGES] PATH PORT
  *
- * Prints one line: messages=N seconds=S errors=N. A text begins at another place in the alphabet than the one before, so
- * that one which is lost, repeated or broken shows. */
+ * Prints one line: messages=N seconds=S errors=N. A text begins at another place in the alphabet than the one before,
+ * so that one which is lost, repeated or broken shows. */
 #include "bench.h"
 #include "load.h"
 #include "websocket.h"

@@ -48,7 +48,11 @@ def fanout(id, title, kind, path, window, servers):
     return Work(id, title, "fanout", load, servers, load)
 
 
-ECHO = ("{build}/bench/load_websocket", "-c", "64", "-s", "64", "-t", "{milliseconds}", "/echo", "{port}")
+def websocket(id, title, depth, targets):
+    """Echo of texts of 64 bytes on 64 connections, so many in flight on each."""
+    load = ("{build}/bench/load_websocket", "-c", "64", "-d", str(depth), "-t", "{milliseconds}", "/echo", "{port}")
+    return Work(id, title, "cpu", load, WEBSOCKET_SERVERS, load, targets)
+
 
 WORKS = (
     requests("hello", "HTTP hello x 64", "/hello", ROUTE_TARGETS),
@@ -59,8 +63,8 @@ WORKS = (
     requests("file", "HTTP file of 1 MiB x 16", FILE, AtMost(1.1, "nginx"), connections=16,
              options=("-s", FILE_SIZE)),
     idle("idle-http", "memory of an idle HTTP connection", "-r", "/hello", HTTP_SERVERS, 1024, "load_http"),
-    Work("websocket", "WebSocket echo 64 B x 64", "cpu", ECHO, WEBSOCKET_SERVERS, ECHO,
-         {"perigee-http": AtMost(1 / 3, "node-ws")}),
+    websocket("websocket", "WebSocket echo 64 B x 64", 1, {"perigee-http": AtMost(1 / 3, "node-ws")}),
+    websocket("websocket-pipelined", "WebSocket echo 64 B x 64, 16 in flight", 16, {}),
     idle("idle-websocket", "memory of an idle WebSocket", "-w", "/echo", WEBSOCKET_SERVERS, 1536, "load_websocket"),
     fanout("room", f"WebSocket fan-out to {MEMBERS:,}", "websocket", "/room", 1, WEBSOCKET_SERVERS),
     fanout("room-pipelined", f"WebSocket fan-out to {MEMBERS:,}, 16 under way", "websocket", "/room", 16,
