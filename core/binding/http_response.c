@@ -15,7 +15,10 @@ const char HTTP_RESPONSE_CLASS[] = "perigee.http.response";
 
 static const char TEXT[] = "Content-Type: text/plain; charset=utf-8\r\n", JSON[] = "Content-Type: application/json\r\n";
 
-enum { GZIP_FROM = 1024 /* bytes; less does not pay */ };
+enum {
+    GZIP_FROM = 1024, /* bytes; less does not pay */
+    WITH_HEAD = 1024  /* bytes of a body that are copied behind its head */
+};
 
 static void out_of_memory(lua_State *L, int result) {
     if (result < 0) luaL_error(L, "not enough memory");
@@ -163,6 +166,7 @@ static int compress_body(lua_State *L, struct http_request *request, struct http
 static int send_bytes(lua_State *L, struct http_request *request, struct http_response *response, const char *bytes,
                       size_t length, int index) {
     struct connection *io = &request->client->io;
+    int body_is_sent = sends_body(request, response);
     if (compress_body(L, request, response, bytes, length)) {
         bytes = server_of(request)->compressed.bytes;
         length = server_of(request)->compressed.length;
@@ -170,8 +174,9 @@ static int send_bytes(lua_State *L, struct http_request *request, struct http_re
     }
     response->answer.framing = HTTP_FRAMING_LENGTH;
     response->answer.length = length;
+    if (body_is_sent && length <= WITH_HEAD) response->answer.body = bytes;
     http_response_send(L, request, response);
-    if (!sends_body(request, response)) return 0;
+    if (!body_is_sent || response->answer.body) return 0;
     if (index) output_string(L, io, index);
     else output_bytes(L, io, bytes, length);
     return 0;

@@ -72,6 +72,7 @@ int http_connection_answer(struct http_connection *client, const struct http_ans
     int failed = put_start(text, client->server, answer->status);
     failed |= text_append(text, answer->fields, answer->fields_length) | put_framing(text, client, answer);
     failed |= put_persistence(text, client, answer->status) | put(text, "\r\n");
+    if (answer->body && !client->head_only) failed |= text_append(text, answer->body, answer->length);
     return failed ? -1 : connection_write_copy(&client->io, text->bytes, text->length);
 }
 
@@ -85,7 +86,7 @@ void http_connection_refuse(struct http_connection *client, const struct http_pr
                                  .length = strlen(phrase) + strlen(problem->what) + 3};
     client->keep_alive = 0;
     if (client->server->refused) client->server->refused(client, problem);
-    if (client->io.open && http_connection_answer(client, &answer) == 0) {
+    if (client->io.open && !client->io.stream.error && http_connection_answer(client, &answer) == 0) {
         struct text *text = &client->server->scratch;
         text->length = 0;
         if (!(put(text, phrase) | put(text, ": ") | put(text, problem->what) | put(text, "\n")))

@@ -115,11 +115,12 @@ struct http_answer {
     const char *fields; /* "Name: value\r\n" and so on, checked by the caller */
     size_t fields_length;
     enum http_framing framing;
-    uint64_t length; /* bytes of the body */
+    uint64_t length;  /* bytes of the body */
+    const char *body; /* of HTTP_FRAMING_LENGTH, when it is to leave with the head; NULL: it follows */
 };
 
-/* Writes the answer's head. 0, or -1 when out of memory. The body follows by the connection's own writes, unless
- * http_connection_sends_body says no. */
+/* Writes the answer's head, and its body when it is there already. 0, or -1 when out of memory. Otherwise the body
+ * follows by the connection's own writes, unless http_connection_sends_body says no. */
 int http_connection_answer(struct http_connection *client, const struct http_answer *answer);
 /* Answers with a short text that ends the connection. */
 void http_connection_refuse(struct http_connection *client, const struct http_problem *problem);
