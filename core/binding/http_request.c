@@ -144,12 +144,16 @@ static void set_first(lua_State *L, struct span value, int is_form) {
     }
 }
 
+static int next_of_query(const struct http_request *request, size_t *position, struct form_pair *pair) {
+    struct http_span query = request->head.query;
+    return form_next(http_request_bytes(request) + query.start, query.length, position, pair);
+}
+
 static void make_query(lua_State *L, const struct http_request *request) {
-    const char *bytes = http_request_bytes(request) + request->head.query.start;
     struct form_pair pair;
     size_t position = 0;
     lua_newtable(L);
-    while (form_next(bytes, request->head.query.length, &position, &pair)) {
+    while (next_of_query(request, &position, &pair)) {
         push_decoded(L, pair.name.bytes, pair.name.length, 1);
         set_first(L, pair.value, 1);
     }
@@ -310,11 +314,10 @@ static int request_tostring(lua_State *L) {
 static int request_query_values(lua_State *L) {
     struct http_request *request = http_request_check(L, 1);
     luaL_checkstring(L, 2);
-    const char *bytes = http_request_bytes(request) + request->head.query.start;
     struct form_pair pair;
     size_t position = 0;
     lua_newtable(L);
-    while (form_next(bytes, request->head.query.length, &position, &pair)) {
+    while (next_of_query(request, &position, &pair)) {
         push_decoded(L, pair.name.bytes, pair.name.length, 1);
         int same = lua_rawequal(L, -1, 2);
         lua_pop(L, 1);

@@ -209,6 +209,11 @@ int socket_pair(int fds[2]) {
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds);
 }
 
+void socket_give_up_after(int fd, int seconds) {
+    unsigned milliseconds = (unsigned)seconds * 1000;
+    setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds); /* fails on Unix sockets */
+}
+
 int socket_local(int fd, struct endpoint *endpoint) {
     endpoint_prepare(endpoint);
     if (getsockname(fd, &endpoint->as.any, &endpoint->length)) return -1;

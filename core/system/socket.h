@@ -36,6 +36,8 @@ int socket_pair(int fds[2]); /* two connected stream sockets, unix(7) */
 
 /* Options of a connected stream (nodelay, keepalive, buffers); Unix sockets ignore TCP's. */
 int socket_configure(int fd, int family, const struct socket_options *options);
+/* Breaks a TCP connection with ETIMEDOUT when its peer takes nothing for so long, tcp(7) TCP_USER_TIMEOUT. */
+void socket_give_up_after(int fd, int seconds);
 int socket_local(int fd, struct endpoint *endpoint);  /* getsockname(2) */
 int socket_remote(int fd, struct endpoint *endpoint); /* getpeername(2) */
 /* Removes the file of a bound Unix socket; nothing for others and for abstract names. */
