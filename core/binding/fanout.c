@@ -67,6 +67,8 @@ static int add(lua_State *L) {
     struct fanout_object *object = fanout_check(L, 1);
     int is_message;
     struct connection *io = check_member(L, &is_message);
+    if (is_message && websocket_test(L, 2)->io.is_client)
+        return luaL_argerror(L, 2, "a client's WebSocket masks each message by itself: send to it");
     int form = luaL_checkoption(L, 3, "bytes", forms);
     lua_pushboolean(L, io->open);
     if (io->open) join(L, object, io, is_message ? FORM_MESSAGE : form ? FORM_LINE : FORM_PLAIN);

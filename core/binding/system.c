@@ -1,13 +1,17 @@
 /* core.system: the clock, signals, and what this process is. */
+#include "binding/connection.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "bytes/tiny.h"
 #include "io/signals.h"
+#include "system/process.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <openssl/crypto.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -133,11 +137,47 @@ static int file_kind(lua_State *L) {
     return 1;
 }
 
+/* system.list(path) -> the names in a directory, sorted; nil, message, code */
+static int list(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    struct dirent **entries;
+    int count = scandir(path, &entries, NULL, alphasort);
+    if (count < 0) return support_fail_errno(L, errno, "list", path);
+    lua_newtable(L);
+    for (int i = 0, kept = 0; i < count; i++) {
+        const char *name = entries[i]->d_name;
+        if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0) {
+            lua_pushstring(L, name);
+            lua_rawseti(L, -2, ++kept);
+        }
+        free(entries[i]);
+    }
+    free(entries);
+    return 1;
+}
+
+/* system.run(command) -> the descriptor's connection: what a shell command writes to its standard output. It runs
+ * until it ends, or writes after the connection is closed. */
+static int run(lua_State *L) {
+    const char *command = luaL_checkstring(L, 1);
+    struct connection_object *connection = connection_new(L);
+    int fd = process_read(command);
+    if (fd < 0) return support_fail_errno(L, errno, "run", command);
+    connection_adopt(connection, runtime_of(L), fd, SCHEME_UNIX, NULL);
+    return 1;
+}
+
 int luaopen_core_system(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"on_signal", on_signal},      {"time", system_time}, {"pid", system_pid},
-        {"file_kind", file_kind},      {"exit", system_exit}, {"raise_descriptor_limit", raise_descriptor_limit},
-        {"versions", system_versions}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"on_signal", on_signal},
+                                         {"time", system_time},
+                                         {"pid", system_pid},
+                                         {"file_kind", file_kind},
+                                         {"list", list},
+                                         {"run", run},
+                                         {"exit", system_exit},
+                                         {"raise_descriptor_limit", raise_descriptor_limit},
+                                         {"versions", system_versions},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"stop", signal_stop}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", signal_stop}, {"__close", signal_stop}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

@@ -84,16 +84,21 @@ static int websocket_gc(lua_State *L) {
 /* socket:close(code, reason): the closing handshake goes on in the background */
 static int websocket_close(lua_State *L) {
     struct websocket_object *socket = check(L);
-    size_t length = 0;
-    lua_Integer code = CODE_NORMAL;
-    const char *reason = NULL;
-    if (lua_gettop(L) == 2 && !lua_isinteger(L, 2)) lua_settop(L, 1); /* __close passes an error or nil */
-    code = luaL_optinteger(L, 2, CODE_NORMAL);
-    reason = luaL_optlstring(L, 3, "", &length);
+    struct utf8 utf8 = {0};
+    size_t length;
+    lua_Integer code = luaL_optinteger(L, 2, CODE_NORMAL);
+    const char *reason = luaL_optlstring(L, 3, "", &length);
     luaL_argcheck(L, code >= 0 && code <= 4999 && websocket_close_code_is_valid((unsigned)code), 2,
                   "no close code that may be sent (RFC 6455 7.4)");
     luaL_argcheck(L, length <= WEBSOCKET_CONTROL_MAX - 2, 3, "the reason has more than 123 bytes");
+    luaL_argcheck(L, utf8_check(&utf8, reason, length) == 0 && utf8_is_complete(&utf8), 3, "the reason must be UTF-8");
     finish(socket, (unsigned)code, reason, length);
+    return 0;
+}
+
+/* __close, whose second argument is an error's value or nil. */
+static int websocket_leave(lua_State *L) {
+    finish(check(L), CODE_NORMAL, NULL, 0);
     return 0;
 }
 
@@ -154,15 +159,13 @@ static enum receiving try_receive(lua_State *L, struct websocket_object *socket,
     if (!socket->io.io.open) return RECEIVE_ENDED;
     switch (websocket_receive(&socket->io, &message, what)) {
     case IO_DONE:
-        socket->io.pinged = 0;
         lua_pushlstring(L, message.bytes, message.length);
         lua_pushboolean(L, message.is_binary);
         return RECEIVED;
     case IO_WAIT: return RECEIVE_WAITS;
     default: break;
     }
-    if (socket->io.close_code == WEBSOCKET_ABNORMAL) connection_abort(&socket->io.io);
-    else connection_close(&socket->io.io);
+    connection_close(&socket->io.io);
     return RECEIVE_ENDED;
 }
 
@@ -312,13 +315,14 @@ static int websocket_tostring(lua_State *L) {
 }
 
 int luaopen_core_websocket(lua_State *L) {
-    static const luaL_Reg functions[] = {{"client", websocket_connect}, {"offer", websocket_offer}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"client", websocket_connect}, {"offer", websocket_offer}, {"check", websocket_check_options}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"receive", receive}, {"messages", messages},     {"send", send_text}, {"send_binary", send_binary},
         {"ping", send_ping},  {"close", websocket_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", websocket_index},
                                            {"__tostring", websocket_tostring},
-                                           {"__close", websocket_close},
+                                           {"__close", websocket_leave},
                                            {"__gc", websocket_gc},
                                            {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

@@ -23,7 +23,8 @@ struct websocket_memory *websocket_memory_of(lua_State *L);
 /* A task_ended callback: closes the socket whose handler has ended. */
 void websocket_on_handler_ended(struct task *task, void *context);
 
-int websocket_connect(lua_State *L); /* core.websocket.client */
-int websocket_offer(lua_State *L);   /* core.websocket.offer */
+int websocket_connect(lua_State *L);       /* core.websocket.client */
+int websocket_offer(lua_State *L);         /* core.websocket.offer */
+int websocket_check_options(lua_State *L); /* core.websocket.check */
 
 #endif

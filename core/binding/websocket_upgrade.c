@@ -5,6 +5,7 @@
 #include "binding/support.h"
 #include "binding/websocket.h"
 
+#include <ctype.h>
 #include <string.h>
 
 enum { KEY_LENGTH = 24 /* of 16 bytes in base64 */ };
@@ -23,9 +24,10 @@ static int refuse(lua_State *L, struct http_request *request, struct http_respon
     if (status == 426) {
         http_response_add(L, response, "Sec-WebSocket-Version", "13");
         http_response_add(L, response, "Upgrade", "websocket");
+        http_response_add(L, response, "Connection", "Upgrade");
     }
     http_response_send(L, request, response);
-    connection_write_copy(&request->client->io, what, strlen(what));
+    if (http_connection_sends_body(request->client)) connection_write_copy(&request->client->io, what, strlen(what));
     return 0;
 }
 
@@ -35,9 +37,21 @@ static int field_is(const struct http_request *request, const char *name, const 
     return value && http_list_has(value, length, wanted);
 }
 
+/* There is one, and it is base64. */
+static int has_key(const struct http_request *request) {
+    static const char name[] = "sec-websocket-key";
+    const char *bytes = http_request_bytes(request), *key;
+    int i = http_head_find_field(&request->head, bytes, name, sizeof name - 1, 0);
+    if (i < 0 || http_head_find_field(&request->head, bytes, name, sizeof name - 1, i + 1) >= 0) return 0;
+    key = bytes + request->head.fields[i].value.start;
+    if (request->head.fields[i].value.length != KEY_LENGTH || memcmp(key + KEY_LENGTH - 2, "==", 2) != 0) return 0;
+    for (i = 0; i < KEY_LENGTH - 2; i++)
+        if (!isalnum((unsigned char)key[i]) && key[i] != '+' && key[i] != '/') return 0;
+    return 1;
+}
+
 /* What is wrong with the request, or NULL. */
 static const char *fault_of(const struct http_request *request, int *status) {
-    size_t length;
     *status = 426;
     if (!request->head.minor || !request->head.upgrades || !field_is(request, "upgrade", "websocket"))
         return "a WebSocket is served here: upgrade to it (RFC 6455)\n";
@@ -46,20 +60,28 @@ static const char *fault_of(const struct http_request *request, int *status) {
     if (!http_span_equals(request->head.method, http_request_bytes(request), "GET", 3))
         return "a WebSocket begins with GET\n";
     if (request->head.chunked || request->head.length) return "a WebSocket begins without a body\n";
-    const char *key = http_request_field(request, "sec-websocket-key", &length);
-    if (!key || length != KEY_LENGTH || key[KEY_LENGTH - 1] != '=' || key[KEY_LENGTH - 2] != '=')
-        return "the Sec-WebSocket-Key is not 16 bytes in base64\n";
-    return NULL;
+    return has_key(request) ? NULL : "the Sec-WebSocket-Key is not 16 bytes in base64\n";
+}
+
+/* The first of the client's offers that is acceptable, of however many fields; 0 when there is none. */
+static int accept_offer(const struct http_request *request, struct websocket_deflate_terms *agreed,
+                        struct text *answer) {
+    static const char name[] = "sec-websocket-extensions";
+    const char *bytes = http_request_bytes(request);
+    int accepted = 0;
+    for (int i = -1;
+         !accepted && (i = http_head_find_field(&request->head, bytes, name, sizeof name - 1, i + 1)) >= 0;) {
+        struct http_span offers = request->head.fields[i].value;
+        accepted = websocket_deflate_accept(bytes + offers.start, offers.length, &TERMS, agreed, answer);
+    }
+    return accepted == 1 && text_append(answer, "", 1) == 0;
 }
 
 static void agree_on_deflate(lua_State *L, struct http_request *request, struct http_response *response,
                              struct websocket *socket) {
-    size_t length;
     struct text answer = {0};
     struct websocket_deflate_terms agreed;
-    const char *offers = http_request_field(request, "sec-websocket-extensions", &length);
-    if (offers && websocket_deflate_accept(offers, length, &TERMS, &agreed, &answer) == 1 &&
-        text_append(&answer, "", 1) == 0 && websocket_set_deflate(socket, &agreed, websocket_memory_of(L)) == 0)
+    if (accept_offer(request, &agreed, &answer) && websocket_set_deflate(socket, &agreed, websocket_memory_of(L)) == 0)
         http_response_add(L, response, "Sec-WebSocket-Extensions", answer.bytes);
     text_destroy(&answer);
 }
@@ -134,6 +156,15 @@ int websocket_connect(lua_State *L) {
     connection_move(&socket->io.io, &connection->io);
     websocket_read_options(L, 2, socket); /* the timeout came with the connection */
     return 1;
+}
+
+/* websocket.check(options): raises for a limit, ping or compress that cannot be. */
+int websocket_check_options(lua_State *L) {
+    struct websocket_object unused;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    websocket_read_options(L, 1, &unused);
+    support_option_boolean(L, 1, "compress", 1);
+    return 0;
 }
 
 /* websocket.offer() -> the value of Sec-WebSocket-Extensions for a client */

@@ -136,6 +136,7 @@ static enum io_status fail(struct websocket *socket, unsigned code, const char *
 
 static enum io_status fill(struct websocket *socket) {
     enum io_status status = connection_fill(&socket->io);
+    if (status == IO_DONE) socket->pinged = 0; /* any bytes are a sign of life: a pong cannot come within a frame */
     if (status == IO_DONE || status == IO_WAIT) return status;
     socket->close_code = WEBSOCKET_ABNORMAL;
     return IO_BROKEN;
@@ -170,8 +171,8 @@ static enum io_status take_control(struct websocket *socket, const struct websoc
     struct websocket_frame pong = {.opcode = WEBSOCKET_PONG, .final = 1};
     size_t length = (size_t)frame->length;
     if (frame->opcode == WEBSOCKET_CLOSE) return take_close(socket, payload, length, what);
-    if (frame->opcode == WEBSOCKET_PONG) socket->pinged = 0;
-    else if (socket->io.output.length <= socket->io.high_water) send_frame(socket, &pong, payload, length);
+    if (frame->opcode == WEBSOCKET_PING && socket->io.output.length <= socket->io.high_water)
+        send_frame(socket, &pong, payload, length);
     return IO_DONE;
 }
 
@@ -236,6 +237,13 @@ static void let_go(struct websocket *socket) {
     drop_extra(socket);
 }
 
+/* How long the frame's payload may be. What does not compress gets a little longer by it. */
+static size_t room_for(const struct websocket *socket, const struct websocket_frame *frame) {
+    size_t before = socket->extra ? socket->extra->message.length : 0;
+    int compressed = frame->opcode == WEBSOCKET_CONTINUATION ? socket->compressed : frame->compressed;
+    return socket->limit - before + (compressed ? socket->limit / 8 + 64 : 0);
+}
+
 /* The frame that is pending first: DONE when it is there with its whole payload. */
 static enum io_status next_frame(struct websocket *socket, struct websocket_frame *frame, const char **what) {
     for (;;) {
@@ -245,9 +253,8 @@ static enum io_status next_frame(struct websocket *socket, struct websocket_fram
         if (parsed < 0) return fail(socket, CODE_PROTOCOL, text, what);
         if (parsed) {
             const char *fault = frame_fault(socket, frame);
-            size_t before = socket->extra ? socket->extra->message.length : 0;
             if (fault) return fail(socket, CODE_PROTOCOL, fault, what);
-            if (frame->length > socket->limit - before && !websocket_opcode_is_control(frame->opcode))
+            if (!websocket_opcode_is_control(frame->opcode) && frame->length > room_for(socket, frame))
                 return fail(socket, CODE_TOO_BIG, "a message over the limit", what);
             if (pending - frame->size >= frame->length) return IO_DONE;
         }

@@ -32,7 +32,7 @@ struct websocket {
     unsigned is_client : 1;
     unsigned opcode : 4;     /* of the message that is coming; 0: none */
     unsigned compressed : 1; /* it is */
-    unsigned pinged : 1;     /* a ping is unanswered */
+    unsigned pinged : 1;     /* nothing has come since a ping */
     unsigned close_sent : 1;
     unsigned kept : 1; /* the message put together was handed out: it is emptied by the next read */
 };

@@ -1,5 +1,5 @@
 --- An application: handlers by method and pattern, with middleware around them. What is registered is put together when
---- the first request comes, or when it is served.
+--- it is served; from then on it does not change.
 
 local routes <const> = require "core.routes"
 local response <const> = require "perigee.http.response"
@@ -11,7 +11,7 @@ local upgrade <const> = require "perigee.http.upgrade"
 ---@field entries { method: string, pattern: string, handler: function, body_limit: integer? }[]
 ---@field mounts { prefix: string, app: perigee.http.App }[]
 ---@field middleware function[]
----@field version integer counts the changes
+---@field served boolean
 local App <const> = { __name = "perigee.http.app" }
 App.__index = App
 
@@ -19,7 +19,12 @@ local function check_function(name, value, level)
   if type(value) ~= "function" then error(("bad argument '%s' (a function expected)"):format(name), level + 1) end
 end
 
+local function check_open(self, level)
+  if self.served then error("the application is being served: it cannot be changed any more", level + 1) end
+end
+
 local function add(self, method, pattern, handler, body_limit)
+  check_open(self, 3)
   if type(pattern) ~= "string" then error("bad argument 'pattern' (a string expected)", 3) end
   check_function("handler", handler, 3)
   local fresh <const> = {}
@@ -28,7 +33,6 @@ local function add(self, method, pattern, handler, body_limit)
   local methods <const> = known or fresh
   if methods[method] then error(("%s %s: it has a handler already"):format(method, pattern), 3) end
   methods[method] = true
-  self.version = self.version + 1
   table.insert(self.entries, { method = method, pattern = pattern, handler = handler, body_limit = body_limit })
   return self
 end
@@ -74,7 +78,7 @@ end
 ---@return perigee.http.App self
 function App:use(f)
   check_function("f", f, 2)
-  self.version = self.version + 1
+  check_open(self, 2)
   table.insert(self.middleware, f)
   return self
 end
@@ -88,7 +92,7 @@ function App:mount(prefix, app)
     error("bad argument 'prefix' (a path like /api expected)", 2)
   end
   if getmetatable(app) ~= App or app == self then error("bad argument 'app' (another application expected)", 2) end
-  self.version = self.version + 1
+  check_open(self, 2)
   table.insert(self.mounts, { prefix = prefix, app = app })
   return self
 end
@@ -99,6 +103,7 @@ end
 ---@return perigee.http.App self
 function App:on_error(f)
   check_function("f", f, 2)
+  check_open(self, 2)
   self.failed = f
   return self
 end
@@ -108,8 +113,8 @@ end
 ---@return perigee.http.App self
 function App:not_found(f)
   check_function("f", f, 2)
+  check_open(self, 2)
   self.missing = f
-  self.version = self.version + 1
   return self
 end
 
@@ -220,7 +225,7 @@ function Table:visit(app, prefix, outer)
     if around == app then error(prefix .. ": an application is mounted in itself", 0) end
   end
   chain[#chain + 1] = app
-  self.apps[app] = app.version
+  app.served = true
   for _, entry in ipairs(app.entries) do self:add(entry, prefix, chain) end
   for _, mount in ipairs(app.mounts) do self:visit(mount.app, prefix .. mount.prefix, chain) end
   local missing <const> = innermost(chain, "missing") or not_found
@@ -238,15 +243,8 @@ function Table:place_of(path)
   return self.places[#self.places]
 end
 
-function Table:is_current()
-  for app, version in pairs(self.apps) do
-    if app.version ~= version then return false end
-  end
-  return true
-end
-
 local function compile(app)
-  local compiled <const> = setmetatable({ routes = routes.new(), places = {}, apps = {} }, Table)
+  local compiled <const> = setmetatable({ routes = routes.new(), places = {} }, Table)
   compiled:visit(app, "", {})
   compiled.match = compiled.routes:matcher()
   table.sort(compiled.places, function(a, b) return #a.prefix > #b.prefix end)
@@ -280,7 +278,7 @@ local M <const> = {}
 --- An application without routes.
 ---@return perigee.http.App
 function M.new()
-  return setmetatable({ patterns = routes.new(), entries = {}, mounts = {}, middleware = {}, version = 0 }, App)
+  return setmetatable({ patterns = routes.new(), entries = {}, mounts = {}, middleware = {}, served = false }, App)
 end
 
 --- Is it an application?

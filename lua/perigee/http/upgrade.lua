@@ -1,8 +1,8 @@
 --- The server's side of a WebSocket's beginning: who may connect, and with which protocol. The handshake itself is the
 --- core's.
 
+local core <const> = require "core.websocket"
 local response <const> = require "perigee.http.response"
-require "core.websocket" -- the class of the sockets
 
 local M <const> = {}
 
@@ -12,6 +12,7 @@ local function check(options)
   for name in pairs(options) do
     if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
   end
+  core.check(options)
   if options.protocols and type(options.protocols) ~= "table" then error("option 'protocols' must be a list", 0) end
   if options.origins and options.origins ~= "*" and type(options.origins) ~= "table" then
     error("option 'origins' must be a list or \"*\"", 0)
@@ -30,7 +31,7 @@ local function may_connect(request, origins)
   local origin <const> = request:header "origin"
   if not origin or origins == "*" then return true end
   if origins then return contains(origins, origin) end
-  return origin:match "^%a[%w+.-]*://(.*)$" == request.host
+  return origin:lower():match "^%a[%w+.-]*://(.*)$" == (request.host or ""):lower()
 end
 
 local function choose_protocol(request, protocols)

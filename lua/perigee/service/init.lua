@@ -25,6 +25,17 @@ function M.options(defaults)
   return result
 end
 
+--- The path of a file beside the script: service.path "chat" is scripts/chat for scripts/chat.lua, wherever the server
+--- was started. Outside of services, beside the working directory.
+---@param name string
+---@return string
+function M.path(name)
+  if type(name) ~= "string" then error("bad argument 'name' (a string expected)", 2) end
+  local service <const> = M.current()
+  local directory <const> = service and service.path:match "^(.*)/[^/]*$" or "."
+  return directory .. "/" .. name
+end
+
 --- Registers a function that is called when the service is to stop, before its connections are drained. It may wait,
 --- but not longer than the drain deadline.
 ---@param f fun()

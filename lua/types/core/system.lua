@@ -30,6 +30,21 @@ function M.exit(code) end
 ---@return "file"|"directory"|"other"|nil
 function M.file_kind(path) end
 
+--- The names in a directory, sorted.
+---@param path string
+---@return string[]?
+---@return string? message
+---@return string? code
+function M.list(path) end
+
+--- What a shell command writes to its standard output, as a connection. The command runs until it ends, or writes after
+--- the connection is closed; its standard input is empty.
+---@param command string
+---@return perigee.Connection?
+---@return string? message
+---@return string? code
+function M.run(command) end
+
 --- Raises the limit of open descriptors as far as the system allows.
 ---@param wanted integer?
 ---@return integer limit in force

@@ -52,6 +52,10 @@ function WebSocket:close(code, reason) end
 ---@return string? code
 function M.client(connection, options, extensions) end
 
+--- Raises for options that cannot be: limit, ping, compress.
+---@param options table
+function M.check(options) end
+
 ---@return string offer the value of Sec-WebSocket-Extensions
 function M.offer() end
 
