@@ -28,7 +28,8 @@ void support_class(lua_State *L, const char *name, const luaL_Reg *methods, cons
 void *support_new(lua_State *L, const char *class_name, size_t size, int user_values) {
     void *object = lua_newuserdatauv(L, size, user_values);
     memset(object, 0, size);
-    luaL_setmetatable(L, class_name);
+    if (luaL_getmetatable(L, class_name) == LUA_TNIL) luaL_error(L, "the module of class %s is not open", class_name);
+    lua_setmetatable(L, -2);
     return object;
 }
 

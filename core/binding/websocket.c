@@ -48,8 +48,14 @@ void websocket_read_options(lua_State *L, int index, struct websocket_object *so
 
 /* The end. */
 
+/* Why it ended; 0: it has not. One that something else has cut off, a fan-out, has not been told. */
+static unsigned close_code_of(const struct websocket_object *socket) {
+    if (socket->io.close_code || socket->io.io.open) return socket->io.close_code;
+    return WEBSOCKET_ABNORMAL;
+}
+
 static void finish(struct websocket_object *socket, unsigned code, const char *reason, size_t length) {
-    if (!socket->io.close_code) socket->io.close_code = (uint16_t)code;
+    if (!close_code_of(socket)) socket->io.close_code = (uint16_t)code;
     websocket_send_close(&socket->io, code, reason, length);
     connection_close(&socket->io.io);
 }
@@ -116,7 +122,7 @@ static int fail_closed(lua_State *L, struct websocket_object *socket, const char
     int error = socket->io.io.stream.error;
     if (error) return fail(L, socket, operation, support_code(error), strerror(error));
     char why[64] = "it is closed";
-    if (socket->io.close_code) snprintf(why, sizeof why, "closed with code %d", socket->io.close_code);
+    if (close_code_of(socket)) snprintf(why, sizeof why, "closed with code %u", close_code_of(socket));
     return fail(L, socket, operation, "closed", why);
 }
 
@@ -285,7 +291,7 @@ static int send_ping(lua_State *L) {
 /* Properties. */
 
 static void push_code(lua_State *L, const struct websocket_object *socket) {
-    if (socket->io.close_code) lua_pushinteger(L, socket->io.close_code);
+    if (close_code_of(socket)) lua_pushinteger(L, close_code_of(socket));
     else lua_pushnil(L);
 }
 

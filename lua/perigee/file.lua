@@ -1,6 +1,7 @@
 --- Files and commands, as far as services need them beside io: what io cannot do, or only by blocking everybody.
 
 local system <const> = require "core.system"
+require "core.connection" -- the class of what run returns
 
 local M <const> = {}
 

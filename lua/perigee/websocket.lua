@@ -6,6 +6,8 @@
 local core <const> = require "core.websocket"
 local digest <const> = require "core.digest"
 local net <const> = require "perigee.net"
+local server <const> = require "perigee.server"
+local task <const> = require "perigee.task"
 
 local M <const> = {}
 
@@ -29,11 +31,39 @@ local function parse(url)
   return "tcp://" .. (port and authority or authority .. ":80"), authority, path
 end
 
+local names <const> = { timeout = true, headers = true, protocols = true, compress = true, limit = true, ping = true }
+
+local function is_token(value)
+  return type(value) == "string" and value:find "^[%w!#$%%&'*+.^_`|~-]+$" ~= nil
+end
+
+local function check_list(options)
+  if options.protocols == nil then return end
+  if type(options.protocols) ~= "table" or #options.protocols == 0 then
+    error("option 'protocols' must be a list", 0)
+  end
+  for _, name in ipairs(options.protocols) do
+    if not is_token(name) then error(("option 'protocols': '%s' is no token"):format(tostring(name)), 0) end
+  end
+end
+
+local function check(options)
+  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
+  for name in pairs(options) do
+    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
+  end
+  core.check(options)
+  check_list(options)
+  if options.headers ~= nil and type(options.headers) ~= "table" then
+    error("option 'headers' must be a table of strings by name", 0)
+  end
+end
+
 local function header_lines(headers)
   local lines <const> = {}
   for name, value in pairs(headers or {}) do
-    if not name:find "^[%w!#$%%&'*+.^_`|~-]+$" or value:find "%c" then
-      error(("header '%s': its name or value cannot be sent"):format(name), 0)
+    if not is_token(name) or type(value) ~= "string" or value:find "%c" then
+      error(("header '%s': its name or value cannot be sent"):format(tostring(name)), 0)
     end
     lines[#lines + 1] = ("%s: %s\r\n"):format(name, value)
   end
@@ -51,30 +81,45 @@ local function request_text(authority, target, key, options)
   }
 end
 
+local function read_line(conn, deadline)
+  local left <const> = deadline - task.now()
+  if left <= 0 then return nil, "open a WebSocket: the server does not answer in time", "timeout" end
+  conn.timeout = left
+  return conn:read_line(8192)
+end
+
 --- Reads the fields of an answer; nil, message when it is none.
-local function read_answer(conn)
-  local first <const>, message <const>, code <const> = conn:read_line(8192)
+local function read_answer(conn, deadline)
+  local first <const>, message <const>, code <const> = read_line(conn, deadline)
   if not first then return nil, message, code end
   local status <const> = first:match "^HTTP/1%.1 (%d%d%d)"
   if not status then return nil, "open a WebSocket: the server speaks no HTTP/1.1", "protocol" end
   local fields <const> = {}
   for _ = 1, 100 do
-    local line <const>, why <const>, short <const> = conn:read_line(8192)
+    local line <const>, why <const>, short <const> = read_line(conn, deadline)
     if not line then return nil, why, short end
     if line == "" then return math.tointeger(tonumber(status)), fields end
-    local name <const>, value <const> = line:match "^([^%s:]+):%s*(.-)%s*$"
+    local name, value = line:match "^([^%s:]+):%s*(.-)%s*$"
     if not name then return nil, "open a WebSocket: the server's answer has a bad header", "protocol" end
-    fields[name:lower()] = value
+    name = name:lower()
+    fields[name] = fields[name] and fields[name] .. ", " .. value or value
   end
   return nil, "open a WebSocket: the server's answer has too many headers", "protocol"
+end
+
+local function has_token(value, token)
+  return ("," .. (value or ""):lower() .. ","):find(",%s*" .. token .. "%s*,") ~= nil
 end
 
 local function check_answer(status, fields, key, options)
   if status ~= 101 then return nil, ("open a WebSocket: the server answers %d"):format(status), "refused" end
   local expected <const> = digest.to_base64(digest.digest(key .. GUID, "sha1"))
-  if (fields.upgrade or ""):lower() ~= "websocket" or not (fields.connection or ""):lower():find "upgrade"
+  if (fields.upgrade or ""):lower() ~= "websocket" or not has_token(fields.connection, "upgrade")
     or fields["sec-websocket-accept"] ~= expected then
     return nil, "open a WebSocket: the server's handshake is wrong", "protocol"
+  end
+  if options.compress == false and fields["sec-websocket-extensions"] then
+    return nil, "open a WebSocket: the server's extensions were not offered", "protocol"
   end
   local protocol <const> = fields["sec-websocket-protocol"]
   for _, offered in ipairs(options.protocols or {}) do
@@ -84,11 +129,10 @@ local function check_answer(status, fields, key, options)
   return true
 end
 
-local function handshake(conn, authority, target, options)
-  local key <const> = digest.to_base64(digest.random(16))
-  local sent <const>, why <const>, short <const> = conn:write(request_text(authority, target, key, options))
+local function handshake(conn, request, key, options, deadline)
+  local sent <const>, why <const>, short <const> = conn:write(request)
   if not sent then return nil, why, short end
-  local status <const>, fields <const>, code <const> = read_answer(conn)
+  local status <const>, fields <const>, code <const> = read_answer(conn, deadline)
   if not status then return nil, fields, code end
   local ok <const>, message <const>, reason <const> = check_answer(status, fields, key, options)
   if not ok then return nil, message, reason end
@@ -100,27 +144,29 @@ end
 
 local function connect(url, options)
   if type(url) ~= "string" then error("bad argument 'url' (a string expected)", 0) end
-  options = options or {}
+  options = options == nil and {} or options
+  check(options)
   local address <const>, authority <const>, target <const> = parse(url)
-  local conn <const>, message <const>, code <const> = net.connect(address, { timeout = options.timeout or 30 })
+  local key <const> = digest.to_base64(digest.random(16))
+  local request <const> = request_text(authority, target, key, options)
+  local timeout <const> = options.timeout or 30
+  local began <const> = task.now()
+  local conn <close>, message <const>, code <const> = net.connect(address, { timeout = timeout })
   if not conn then return nil, message, code end
-  local socket <const>, why <const>, short <const> = handshake(conn, authority, target, options)
-  if not socket then conn:close() end
-  return socket, why, short
+  local socket <const>, why <const>, short <const> = handshake(conn, request, key, options, began + timeout)
+  return socket, why, short -- which has taken the connection, or it is closed
 end
 
---- Connects to ws://. Options: timeout (seconds for all of the handshake's waits, default 30), headers, protocols (a
---- list), compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping,
---- default 30). The second value is the protocol that the server has chosen.
+--- Connects to ws://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a list),
+--- compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default
+--- 30). The second value is the protocol that the server has chosen.
 ---@param url string
 ---@param options table?
 ---@return perigee.WebSocket? socket
 ---@return string? message
 ---@return string? code "refused": the server answers something else; "protocol", "timeout" ...
 function M.connect(url, options)
-  local ok <const>, socket <const>, message <const>, code <const> = pcall(connect, url, options)
-  if not ok then error(socket, 2) end
-  return socket, message, code
+  return server.returned(pcall(connect, url, options))
 end
 
 return M

@@ -76,4 +76,20 @@ describe("the example", function()
       assert.equal(15, #answer)
     end)
   end
+
+  it("switch brings its state back to every page", function()
+    local websocket <const> = require "perigee.websocket"
+    local _ <close>, url <const> = helper.serve "examples/switch.lua --set switch.listen=http://127.0.0.1:0"
+    local address <const> = url:gsub("^http", "ws") .. "/state"
+    local one <close> = assert(websocket.connect(address))
+    local two <close> = assert(websocket.connect(address))
+    assert.equal("OFF", one:receive())
+    assert.equal("OFF", two:receive())
+    one:send "ON"
+    assert.equal("ON", one:receive())
+    assert.equal("ON", two:receive())
+    two:send "neither"
+    two:send "OFF"
+    assert.equal("OFF", one:receive())
+  end)
 end)
