@@ -57,11 +57,9 @@ static int part(lua_State *L) {
 
 /* http.decode(text) -> without its percent-encoding */
 static int decode(lua_State *L) {
-    size_t length;
-    const char *bytes = luaL_checklstring(L, 1, &length);
-    luaL_Buffer buffer;
-    char *to = luaL_buffinitsize(L, &buffer, length);
-    luaL_pushresultsize(&buffer, percent_decode(to, bytes, length, lua_toboolean(L, 2)));
+    struct span text;
+    text.bytes = luaL_checklstring(L, 1, &text.length);
+    http_push_decoded(L, text, lua_toboolean(L, 2));
     return 1;
 }
 
@@ -83,9 +81,7 @@ static int pairs_of(lua_State *L) {
     while (form_next(bytes, length, &position, &pair)) {
         const struct span *spans[] = {&pair.name, &pair.value};
         for (int i = 0; i < 2; i++) {
-            luaL_Buffer buffer;
-            char *to = luaL_buffinitsize(L, &buffer, spans[i]->length);
-            luaL_pushresultsize(&buffer, percent_decode(to, spans[i]->bytes, spans[i]->length, 1));
+            http_push_decoded(L, *spans[i], 1);
             lua_rawseti(L, -2, ++count);
         }
     }

@@ -4,10 +4,7 @@
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
-#include "bytes/cookie.h"
-#include "bytes/percent.h"
 
-#include <ctype.h>
 #include <math.h>
 #include <openssl/rand.h>
 #include <stdio.h>
@@ -57,17 +54,11 @@ static void push_span(lua_State *L, const struct http_request *request, struct h
     lua_pushlstring(L, http_request_bytes(request) + span.start, span.length);
 }
 
-static void push_decoded(lua_State *L, const char *bytes, size_t length, int is_form) {
-    luaL_Buffer buffer;
-    char *to = luaL_buffinitsize(L, &buffer, length);
-    luaL_pushresultsize(&buffer, percent_decode(to, bytes, length, is_form));
-}
-
 static void push_path(lua_State *L, const struct http_request *request) {
     struct http_span path = request->head.path;
     const char *bytes = http_request_bytes(request) + path.start;
     if (!path.length) lua_pushliteral(L, "/");
-    else if (memchr(bytes, '%', path.length)) push_decoded(L, bytes, path.length, 0);
+    else if (memchr(bytes, '%', path.length)) http_push_decoded(L, (struct span){bytes, path.length}, 0);
     else lua_pushlstring(L, bytes, path.length);
 }
 
@@ -92,85 +83,6 @@ static int request_header(lua_State *L) {
     }
     if (!found) lua_pushnil(L);
     return 1;
-}
-
-/* Tables, made once and kept in the user value. */
-
-static void push_lower(lua_State *L, const char *bytes, size_t length) {
-    luaL_Buffer buffer;
-    char *lower = luaL_buffinitsize(L, &buffer, length);
-    for (size_t i = 0; i < length; i++) lower[i] = (char)tolower((unsigned char)bytes[i]);
-    luaL_pushresultsize(&buffer, length);
-}
-
-static int headers_index(lua_State *L) {
-    size_t length;
-    const char *name = lua_tolstring(L, 2, &length);
-    if (!name) return 0;
-    push_lower(L, name, length);
-    lua_rawget(L, 1);
-    return 1;
-}
-
-static void make_headers(lua_State *L, const struct http_request *request) {
-    const char *bytes = http_request_bytes(request);
-    lua_createtable(L, 0, request->head.count);
-    for (int i = 0; i < request->head.count; i++) {
-        const struct http_field *field = &request->head.fields[i];
-        push_lower(L, bytes + field->name.start, field->name.length);
-        lua_pushvalue(L, -1);
-        if (lua_rawget(L, -3) != LUA_TNIL) lua_pushstring(L, field->name.length == 6 ? "; " : ", ");
-        push_span(L, request, field->value);
-        if (lua_type(L, -2) == LUA_TSTRING) lua_concat(L, 3);
-        else lua_remove(L, -2);
-        lua_rawset(L, -3);
-    }
-    if (luaL_newmetatable(L, "perigee.http.headers")) {
-        lua_pushcfunction(L, headers_index);
-        lua_setfield(L, -2, "__index");
-    }
-    lua_setmetatable(L, -2);
-}
-
-/* The first value of a name counts. */
-static void set_first(lua_State *L, struct span value, int is_form) {
-    lua_pushvalue(L, -1);
-    if (lua_rawget(L, -3) == LUA_TNIL) {
-        lua_pop(L, 1);
-        push_decoded(L, value.bytes, value.length, is_form);
-        lua_rawset(L, -3);
-    } else {
-        lua_pop(L, 2);
-    }
-}
-
-static int next_of_query(const struct http_request *request, size_t *position, struct form_pair *pair) {
-    struct http_span query = request->head.query;
-    return form_next(http_request_bytes(request) + query.start, query.length, position, pair);
-}
-
-static void make_query(lua_State *L, const struct http_request *request) {
-    struct form_pair pair;
-    size_t position = 0;
-    lua_newtable(L);
-    while (next_of_query(request, &position, &pair)) {
-        push_decoded(L, pair.name.bytes, pair.name.length, 1);
-        set_first(L, pair.value, 1);
-    }
-}
-
-static void make_cookies(lua_State *L, const struct http_request *request) {
-    const char *bytes = http_request_bytes(request);
-    lua_newtable(L);
-    for (int i = -1; (i = http_head_find_field(&request->head, bytes, "cookie", 6, i + 1)) >= 0;) {
-        struct http_span value = request->head.fields[i].value;
-        struct cookie cookie;
-        size_t position = 0;
-        while (cookie_next(bytes + value.start, value.length, &position, &cookie)) {
-            lua_pushlstring(L, cookie.name.bytes, cookie.name.length);
-            set_first(L, cookie.value, 0);
-        }
-    }
 }
 
 /* Pushes the table of user values; makes it when it is wanted and not there. */
@@ -262,9 +174,9 @@ static int push_property(lua_State *L, struct http_request *request, enum proper
     case PROPERTY_HOST: push_span(L, request, request->head.host); return 1;
     case PROPERTY_VERSION: lua_pushstring(L, request->head.minor ? "1.1" : "1.0"); return 1;
     case PROPERTY_QUERY_STRING: push_query_string(L, request); return 1;
-    case PROPERTY_QUERY: make_query(L, request); return http_request_keep(L, "query");
-    case PROPERTY_HEADERS: make_headers(L, request); return http_request_keep(L, "headers");
-    case PROPERTY_COOKIES: make_cookies(L, request); return http_request_keep(L, "cookies");
+    case PROPERTY_QUERY: http_request_push_query(L, request); return http_request_keep(L, "query");
+    case PROPERTY_HEADERS: http_request_push_headers(L, request); return http_request_keep(L, "headers");
+    case PROPERTY_COOKIES: http_request_push_cookies(L, request); return http_request_keep(L, "cookies");
     case PROPERTY_PARAMS: return push_params(L);
     case PROPERTY_PEER: http_request_push_peer(L, request); return 1;
     case PROPERTY_ID: push_id(L, request); return 1;
@@ -310,27 +222,9 @@ static int request_tostring(lua_State *L) {
     return 1;
 }
 
-/* request:query_values(name) -> every value that the query has for it, in order */
-static int request_query_values(lua_State *L) {
-    struct http_request *request = http_request_check(L, 1);
-    luaL_checkstring(L, 2);
-    struct form_pair pair;
-    size_t position = 0;
-    lua_newtable(L);
-    while (next_of_query(request, &position, &pair)) {
-        push_decoded(L, pair.name.bytes, pair.name.length, 1);
-        int same = lua_rawequal(L, -1, 2);
-        lua_pop(L, 1);
-        if (!same) continue;
-        push_decoded(L, pair.value.bytes, pair.value.length, 1);
-        lua_rawseti(L, -2, luaL_len(L, -2) + 1);
-    }
-    return 1;
-}
-
 void http_request_open(lua_State *L) {
     static const luaL_Reg methods[] = {
-        {"header", request_header}, {"query_values", request_query_values}, {NULL, NULL}};
+        {"header", request_header}, {"query_values", http_request_query_values}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {
         {"__index", request_index}, {"__newindex", request_newindex}, {"__tostring", request_tostring}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

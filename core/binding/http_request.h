@@ -6,6 +6,7 @@
 
 #include "binding/listener.h"
 #include "binding/task.h"
+#include "bytes/span.h"
 #include "http/http_connection.h"
 
 #include <lauxlib.h>
@@ -43,6 +44,14 @@ const char *http_request_field(const struct http_request *request, const char *n
  * pushes nothing and returns 0 (with only the request on the stack). */
 int http_request_keep(lua_State *L, const char *name);
 int http_request_get_kept(lua_State *L, const char *name);
+
+/* Push a new table. */
+void http_request_push_headers(lua_State *L, const struct http_request *request);
+void http_request_push_query(lua_State *L, const struct http_request *request);
+void http_request_push_cookies(lua_State *L, const struct http_request *request);
+int http_request_query_values(lua_State *L); /* a method */
+/* Pushes the text without its percent-encoding; of a form a '+' is a space. */
+void http_push_decoded(lua_State *L, struct span text, int is_form);
 
 void http_request_open(lua_State *L); /* makes the class, and pushes its table of methods */
 

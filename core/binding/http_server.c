@@ -235,48 +235,6 @@ static void free_server(struct listener_object *listener) {
 static const struct listener_protocol protocol = {
     .accepted = accept_client, .closed = close_server, .freed = free_server};
 
-static const char *const option_names[] = {LISTENER_OPTIONS,
-                                           "request_line_limit",
-                                           "header_limit",
-                                           "header_count",
-                                           "body_limit",
-                                           "header_timeout",
-                                           "body_timeout",
-                                           "idle_timeout",
-                                           "gzip",
-                                           "on_failure",
-                                           "on_refused",
-                                           "on_finished",
-                                           NULL};
-
-static int option_function(lua_State *L, int table, const char *name) {
-    if (lua_isnoneornil(L, table)) return LUA_NOREF;
-    if (lua_getfield(L, table, name) == LUA_TNIL) {
-        lua_pop(L, 1);
-        return LUA_NOREF;
-    }
-    if (!lua_isfunction(L, -1)) luaL_error(L, "option '%s' must be a function", name);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
-static void read_limits(lua_State *L, int table, struct http_server *server) {
-    struct http_limits *limits = &server->limits;
-    limits->line = (uint16_t)support_option_integer(L, table, "request_line_limit", 16, 65000, limits->line);
-    limits->head = (uint16_t)support_option_integer(L, table, "header_limit", 64, 65000, limits->head);
-    limits->fields = (uint16_t)support_option_integer(L, table, "header_count", 1, HTTP_FIELDS_MAX, limits->fields);
-    server->body_limit =
-        (uint64_t)support_option_integer(L, table, "body_limit", 0, LUA_MAXINTEGER, (lua_Integer)server->body_limit);
-}
-
-static void read_options(lua_State *L, int table, struct http_server_object *object) {
-    struct http_server *server = &object->io;
-    read_limits(L, table, server);
-    server->head_timeout = (float)support_option_seconds(L, table, "header_timeout", (double)server->head_timeout);
-    server->body_timeout = (float)support_option_seconds(L, table, "body_timeout", (double)server->body_timeout);
-    server->idle_timeout = (float)support_option_seconds(L, table, "idle_timeout", (double)server->idle_timeout);
-    object->gzip = support_option_boolean(L, table, "gzip", 1);
-}
-
 static struct address_object *check_address(lua_State *L) {
     struct address_object *address = address_test(L, 1);
     luaL_argcheck(L, address, 1, "it must be an address");
@@ -288,19 +246,19 @@ static struct address_object *check_address(lua_State *L) {
 /* http.listen(address, handler, options) -> listener, or nil, message, code */
 int http_listen(lua_State *L) {
     check_address(L);
-    support_check_options(L, 3, option_names);
+    http_options_check(L, 3);
     struct listener_object *listener = listener_new(L, &protocol, sizeof(struct http_server_object));
     struct http_server_object *server = listener_server(listener);
     server->on_failure = server->on_refused = server->on_finished = LUA_NOREF;
     http_server_init(&server->io, &listener->runtime->loop);
-    read_options(L, 3, server);
+    http_options_read(L, 3, server);
     server->io.requested = on_requested;
     server->io.refused = on_refused;
     server->io.gone = on_gone;
     server->io.ended = on_ended;
-    server->on_failure = option_function(L, 3, "on_failure");
-    server->on_refused = option_function(L, 3, "on_refused");
-    server->on_finished = option_function(L, 3, "on_finished");
+    server->on_failure = http_option_function(L, 3, "on_failure");
+    server->on_refused = http_option_function(L, 3, "on_refused");
+    server->on_finished = http_option_function(L, 3, "on_finished");
     return listener_listen(L, listener, SCHEME_HTTP);
 }
 
@@ -308,8 +266,8 @@ int http_listen(lua_State *L) {
 int http_probe(lua_State *L) {
     struct http_server_object server;
     check_address(L);
-    support_check_options(L, 2, option_names);
+    http_options_check(L, 2);
     http_server_init(&server.io, NULL);
-    read_options(L, 2, &server);
+    http_options_read(L, 2, &server);
     return listener_probe(L, 2);
 }

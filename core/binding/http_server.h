@@ -21,6 +21,11 @@ struct listener_object *http_listener_of(const struct http_connection *client);
 /* The request at 1 is done with: tells the access log. Returns 0, as what calls it last should. */
 int http_request_part(lua_State *L, struct http_request *request);
 
+/* Options, from the table at an index or nil. They raise for what cannot be. */
+void http_options_check(lua_State *L, int table); /* are there only known ones? */
+void http_options_read(lua_State *L, int table, struct http_server_object *server);
+int http_option_function(lua_State *L, int table, const char *name); /* a reference, or LUA_NOREF */
+
 int http_listen(lua_State *L); /* core.http.listen */
 int http_probe(lua_State *L);  /* core.http.probe */
 

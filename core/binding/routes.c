@@ -3,7 +3,6 @@
 #include "binding/http_request.h"
 #include "binding/modules.h"
 #include "binding/support.h"
-#include "bytes/percent.h"
 
 #include <string.h>
 
@@ -41,12 +40,6 @@ static int add(lua_State *L) {
     return 1;
 }
 
-static void push_decoded(lua_State *L, const char *bytes, size_t length) {
-    luaL_Buffer buffer;
-    char *to = luaL_buffinitsize(L, &buffer, length);
-    luaL_pushresultsize(&buffer, percent_decode(to, bytes, length, 0));
-}
-
 static void push_parameters(lua_State *L, const struct routes *routes, int endpoint, const struct routes_match *match,
                             const char *path) {
     lua_createtable(L, 0, match->count);
@@ -54,7 +47,7 @@ static void push_parameters(lua_State *L, const struct routes *routes, int endpo
         size_t length;
         const char *name = routes_parameter_name(routes, endpoint, i, &length);
         lua_pushlstring(L, name, length);
-        push_decoded(L, path + match->parameters[i].start, match->parameters[i].length);
+        http_push_decoded(L, (struct span){path + match->parameters[i].start, match->parameters[i].length}, 0);
         lua_rawset(L, -3);
     }
 }

@@ -156,8 +156,8 @@ static int list(lua_State *L) {
     return 1;
 }
 
-/* system.run(command) -> the descriptor's connection: what a shell command writes to its standard output. It runs
- * until it ends, or writes after the connection is closed. */
+/* system.run(command) -> the descriptor's connection: what a shell command writes to its standard output. Closing
+ * the connection ends it. */
 static int run(lua_State *L) {
     const char *command = luaL_checkstring(L, 1);
     struct connection_object *connection = connection_new(L);

@@ -27,7 +27,7 @@ function M.read(path)
 end
 
 --- What a shell command writes to its standard output, as a connection that is read without blocking. The command runs
---- until it ends, or writes after the connection is closed.
+--- until it ends, or the connection is closed: then it gets SIGTERM. Its standard input is empty.
 ---@param command string
 ---@return perigee.Connection?
 ---@return string? message

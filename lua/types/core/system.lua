@@ -37,8 +37,8 @@ function M.file_kind(path) end
 ---@return string? code
 function M.list(path) end
 
---- What a shell command writes to its standard output, as a connection. The command runs until it ends, or writes after
---- the connection is closed; its standard input is empty.
+--- What a shell command writes to its standard output, as a connection. The command runs until it ends, or the connection
+--- is closed: then it gets SIGTERM. Its standard input is empty.
 ---@param command string
 ---@return perigee.Connection?
 ---@return string? message
