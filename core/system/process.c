@@ -22,9 +22,9 @@ static int wait_for(pid_t pid) {
 /* An asynchronous list has /dev/null as its standard input (POSIX, Shell Command Language 2.9.3). Its standard output is
  * a socket: the first of the two in it reads there, and ends the process group when we have closed our end. */
 static char *background_text(const char *command) {
+    static const char FORMAT[] = "{ { read -r _ <&1; kill 0; } & watch=$!\n( %s\n)\nkill $watch; } &";
     char *text;
-    return asprintf(&text, "{ { read -r _ <&1; kill 0; } & watch=$!\n( %s\n)\nkill $watch; } &", command) < 0 ? NULL
-                                                                                                              : text;
+    return asprintf(&text, FORMAT, command) < 0 ? NULL : text;
 }
 
 /* A process group of its own, and SIGPIPE, which we ignore, with its default action. */

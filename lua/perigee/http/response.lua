@@ -48,10 +48,10 @@ end
 ---@param value string
 ---@return perigee.http.Response self
 function Response:add(name, value)
-  local present = self:get(name)
-  if type(present) ~= "table" then present = { present } end
-  table.insert(present, value)
-  return self:set(name, present)
+  local present <const> = self:get(name)
+  local list <const> = type(present) == "table" and table.move(present, 1, #present, 1, {}) or { present }
+  list[#list + 1] = value
+  return self:set(name, list)
 end
 
 --- Says that the answer depends on a header of the request.
@@ -99,12 +99,21 @@ function M.response(status, body, headers)
   return setmetatable({ status = status, body = body, headers = headers }, Response)
 end
 
---- What a handler returned, as a response object: for middleware that adds to it.
+local function copy(from)
+  local to <const> = {}
+  for key, value in pairs(from) do to[key] = value end
+  return to
+end
+
+--- What a handler returned, as a response object of one's own: for middleware that adds to it. A handler may return the
+--- same object, or one with the same headers, to every client.
 ---@param value any
 ---@return perigee.http.Response
 function M.of(value)
-  if M.is(value) then return value end
-  return M.response(value == nil and 204 or 200, value)
+  if not M.is(value) then return M.response(value == nil and 204 or 200, value) end
+  local own <const> = setmetatable(copy(value), Response)
+  own.headers = value.headers and copy(value.headers)
+  return own
 end
 
 local function typed(type_name)

@@ -45,8 +45,8 @@ end
 function M.server(directory, options)
   options = options or {}
   check(directory, options)
-  local index <const>, headers <const> = options.index or "index.html", {}
-  headers["Cache-Control"] = options.max_age and ("max-age=%d"):format(options.max_age) or "no-cache"
+  local index <const> = options.index or "index.html"
+  local cache <const> = options.max_age and ("max-age=%d"):format(options.max_age) or "no-cache"
   return function(request, path)
     local inner <const> = safe_path(path, options.hidden)
     if not inner then return missing(request) end
@@ -60,7 +60,7 @@ function M.server(directory, options)
       return missing(request)
     end
     if kind ~= "file" then return missing(request) end
-    return response.file(full, { headers = headers })
+    return response.file(full, { headers = { ["Cache-Control"] = cache } })
   end
 end
 

@@ -54,14 +54,12 @@ function M.handler(handler, options)
     if protocol then upgrade.headers = { ["Sec-WebSocket-Protocol"] = protocol } end
     return upgrade
   end
-  local plain <const> = upgrade_to()
   return function(request)
     if not may_connect(request, options.origins) then
       return response.error(403, "pages of this origin may not connect")
     end
     local protocol <const> = options.protocols and choose_protocol(request, options.protocols)
-    if not protocol then return plain end
-    request.protocol = protocol
+    if protocol then request.protocol = protocol end
     return upgrade_to(protocol)
   end
 end
