@@ -9,6 +9,9 @@ local options <const> = service.options { listen = "http://127.0.0.1:8002" }
 local pages <const>, app <const> = fanout.new(), http.app()
 local state = "OFF"
 
+app:use(function(request, next)
+  return http.of(next(request)):set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:")
+end)
 app:static("/", service.path "switch")
 app:websocket("/state", function(socket)
   pages:add(socket)

@@ -23,16 +23,19 @@ local viewers <const> = fanout.new { policy = "drop", limit = 1024 * 1024 }
 --- Shows the pictures of the folder, in the order of their names; while nobody looks, it waits.
 local function show_folder()
   local names <const>, message <const> = file.list(options.folder)
+  local shown = 0
   for _, name in ipairs(names or {}) do
-    local picture <const> = name:find "%.jpe?g$" and file.read(options.folder .. "/" .. name)
-    if picture then viewers:write(picture) end
-    if picture then task.sleep(1 / options.rate) end
     while #viewers == 0 do task.sleep(0.1) end
+    local picture <const> = name:find "%.jpe?g$" and file.read(options.folder .. "/" .. name)
+    if picture then
+      shown = shown + 1
+      viewers:write(picture)
+      task.sleep(1 / options.rate)
+    end
   end
-  if not names or #names == 0 then
-    log.warn("no pictures", { folder = options.folder, why = message })
-    task.sleep(5)
-  end
+  if shown > 0 then return end
+  log.warn("no pictures", { folder = options.folder, why = message })
+  task.sleep(5)
 end
 
 --- Shows what the command writes, as it comes.
@@ -58,5 +61,8 @@ end)
 
 local app <const> = http.app()
 app:get("/stream.mjpg", function() return http.multipart(viewers, { type = "image/jpeg" }) end)
+app:use(function(request, next)
+  return http.of(next(request)):set("Content-Security-Policy", "default-src 'self'; img-src 'self' data:")
+end)
 app:static("/", service.path "camera")
 http.serve(options.listen, app)

@@ -3,6 +3,7 @@
 ---   curl -d '{"name":"lamp","price":19.75}' http://127.0.0.1:8080/items
 
 local http <const> = require "perigee.http"
+local json <const> = require "perigee.codec.json"
 local service <const> = require "perigee.service"
 
 local options <const> = service.options { listen = "http://127.0.0.1:8080", items_limit = 10000 }
@@ -10,7 +11,7 @@ local options <const> = service.options { listen = "http://127.0.0.1:8080", item
 local ESCAPES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
 local app <const> = http.app()
-local items <const>, count, last_id = {}, 0, 0
+local items <const>, count, last_id = {}, 0, 0 -- items by the text of their id
 
 app:get("/hello", function(request)
   local name <const> = (request.query.name or "world"):gsub("[&<>\"']", ESCAPES)
@@ -43,14 +44,14 @@ local function read_item(request)
 end
 
 local function find(request)
-  return items[math.tointeger(tonumber(request.params.id))] or error(http.error(404, "there is no such item"))
+  return items[request.params.id] or error(http.error(404, "there is no such item"))
 end
 
 app:get("/items", function()
   local list <const> = {}
   for _, item in pairs(items) do list[#list + 1] = item end
   table.sort(list, function(a, b) return a.id < b.id end)
-  return { items = require "perigee.codec.json".array(list) }
+  return { items = json.array(list) }
 end)
 
 app:post("/items", function(request)
@@ -58,22 +59,22 @@ app:post("/items", function(request)
   if not item then return refusal end
   if count >= options.items_limit then return http.error(507, "there are too many items") end
   last_id, count = last_id + 1, count + 1
-  item.id, items[last_id] = last_id, item
+  item.id, items[tostring(last_id)] = last_id, item
   return http.created("/items/" .. item.id, item)
 end)
 
 app:get("/items/{id}", find)
 
 app:put("/items/{id}", function(request)
-  local old <const> = find(request)
   local item <const>, refusal <const> = read_item(request)
   if not item then return refusal end
-  item.id, items[old.id] = old.id, item
+  item.id = find(request).id -- not before: while the body comes it may be deleted
+  items[request.params.id] = item
   return item
 end)
 
 app:delete("/items/{id}", function(request)
-  items[find(request).id], count = nil, count - 1
+  items[tostring(find(request).id)], count = nil, count - 1
   return http.no_content()
 end)
 

@@ -124,7 +124,7 @@ static struct block *make_block(const struct message *message, enum fanout_form 
     struct block *block = block_new(head + out.length + tail);
     if (block) {
         memcpy(block->data, line, head);
-        memcpy(block->data + head, out.bytes, out.length);
+        if (out.length) memcpy(block->data + head, out.bytes, out.length);
         memcpy(block->data + head + out.length, "\r\n", tail);
     }
     text_destroy(&out);

@@ -3,11 +3,10 @@
 
 const byId = (id) => document.getElementById(id);
 const log = byId("log"), status = byId("status"), enter = byId("enter"), say = byId("say");
-let socket, name, delay = 500;
+let socket, name, room, delay = 500; // room: none before the server has let us in
 
 function show(line) {
-  const said = /^([^*][^:]*): (.*)$/s.exec(line);
-  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  const said = /^([^*][^:]*): (.*)$/.exec(line);
   const paragraph = document.createElement("p");
   paragraph.className = said ? (said[1] === name ? "said mine" : "said") : "notice";
   if (said) {
@@ -18,49 +17,43 @@ function show(line) {
   paragraph.append(said ? said[2] : line.replace(/^\* /, ""));
   log.append(paragraph);
   while (log.children.length > 1000) log.firstChild.remove();
+}
+
+function showAll(lines) {
+  const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 40;
+  lines.forEach(show);
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-// The first line of the server's tells whether the name was taken.
-function receive(line) {
-  const renamed = /^\* (.+) is now (.+)$/.exec(line);
+function showForms() {
+  const field = byId(room ? "text" : "name"), changed = say.hidden === Boolean(room);
+  enter.hidden = Boolean(room);
+  say.hidden = !room;
+  status.textContent = room ? name + " in " + room : "not connected";
+  if (changed) field.focus();
+}
+
+// A room's first message has its history behind it; of all others, the first line is the only one.
+function receive(text) {
+  const lines = text.split("\n");
+  const entered = /^\* you are in (\S+)$/.exec(lines[0]), renamed = /^\* (\S+) is now (\S+)$/.exec(lines[0]);
+  if (entered && !room) log.replaceChildren();
+  if (entered) room = entered[1];
   if (renamed && renamed[1] === name) name = renamed[2];
-  if (say.hidden && line.startsWith("* you are in ")) {
-    enter.hidden = true;
-    say.hidden = false;
-    status.textContent = "connected as " + name;
-    byId("text").focus();
-  }
-  show(line);
+  showForms();
+  showAll(lines);
 }
 
 function connect() {
   socket = new WebSocket(location.href.replace(/^http/, "ws").replace(/[^/]*$/, "socket"));
   socket.onopen = () => { delay = 500; socket.send(name); };
   socket.onmessage = (event) => receive(event.data);
-  socket.onclose = () => {
-    const wasIn = !say.hidden;
-    say.hidden = true;
-    status.textContent = "not connected";
-    if (!wasIn) { enter.hidden = false; return; }
-    show("* the connection was lost, trying again");
-    log.replaceChildren(log.lastChild);
+  socket.onclose = (event) => {
+    const lost = room && event.code !== 1000; // 1000: after /quit
+    room = undefined;
+    showForms();
+    showAll([lost ? "* the connection is lost, trying again" : "* you are not connected"]);
+    if (lost || delay > 500) setTimeout(connect, delay);
     delay = Math.min(delay * 2, 10000);
-    setTimeout(connect, delay);
   };
 }
-
-enter.onsubmit = (event) => {
-  event.preventDefault();
-  name = byId("name").value.trim();
-  if (!name) return;
-  if (socket && socket.readyState === WebSocket.OPEN) socket.send(name);
-  else connect();
-};
-
-say.onsubmit = (event) => {
-  event.preventDefault();
-  const text = byId("text");
-  if (text.value.trim() && socket.readyState === WebSocket.OPEN) socket.send(text.value);
-  text.value = "";
-};

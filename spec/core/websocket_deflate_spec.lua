@@ -1,5 +1,5 @@
---- permessage-deflate (RFC 7692): sections 12 and 13 of the Autobahn suite. What zlib makes of real messages is compared
---- in spec/lua/websocket_peers_spec.lua.
+--- permessage-deflate (RFC 7692): sections 12 and 13 of the Autobahn suite. What others make of what we compress is in
+--- spec/lua/websocket_peers_spec.lua.
 
 local helper <const> = require "spec.helper"
 local raw <const> = require "spec.fixtures.websocket"

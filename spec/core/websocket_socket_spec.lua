@@ -1,5 +1,5 @@
---- A WebSocket as its handler sees it: what it tells, when it waits, and what it makes of clients that are slow, silent or
---- gone.
+--- A WebSocket as its handler sees it: what it tells, when it waits, and what it makes of clients that are slow, silent
+--- or gone.
 
 local helper <const> = require "spec.helper"
 local raw <const> = require "spec.fixtures.websocket"

@@ -43,8 +43,15 @@ end
 
 local function by_page(page, name)
   local socket <const> = assert(websocket.connect((page:gsub("^http", "ws")) .. "/socket", { timeout = 20 }))
-  local somebody <const> = setmetatable({ conn = socket, read = function() return (socket:receive()) end,
-    send = function(line) socket:send(line) end }, Somebody)
+  local lines <const> = {} -- one message may have several
+  local function read()
+    if #lines == 0 then
+      for line in (socket:receive() or ""):gmatch "[^\n]+" do lines[#lines + 1] = line end
+    end
+    return table.remove(lines, 1)
+  end
+  local somebody <const> = setmetatable({ conn = socket, read = read, send = function(line) socket:send(line) end },
+    Somebody)
   somebody:say(name)
   return somebody
 end
@@ -120,10 +127,44 @@ describe("the chat script", function()
     bob:expect "* ann has come"
   end)
 
+  it("forgets a room that is empty, and lets nobody enter one twice", function()
+    local _ <close>, lines <const> = start()
+    local ann <close> = by_lines(lines, "ann")
+    ann:say("/join den", "/join den")
+    ann:expect "* you are in den already"
+    ann:say("hello", "/join lobby", "/rooms")
+    ann:expect "* rooms: lobby"
+    ann:say "/join den"
+    assert.same({ "* you are in den", "* ann has come" }, ann:expect "* ann has come")
+  end)
+
+  it("lets one change the case of a name", function()
+    local _ <close>, lines <const> = start()
+    local ann <close> = by_lines(lines, "ann")
+    ann:say("/nick Ann", "/nick Ann", "/who")
+    ann:expect "* ann is now Ann"
+    ann:expect "* here: Ann"
+  end)
+
+  it("gives a long history to a client that reads slowly, and misses nothing meanwhile", function()
+    local _ <close>, lines <const> = start "--set chat.history=2000"
+    local ann <close> = by_lines(lines, "ann")
+    local text <const> = ("x"):rep(helper.is_tiny and 10 or 2000)
+    for _ = 1, 1000 do ann:say(text) end
+    ann:say "the last before"
+    ann:expect "ann: the last before"
+    local bob <close> = by_lines(lines, "bob")
+    ann:expect "* bob has come"
+    ann:say "the first after"
+    local seen <const> = bob:expect "ann: the first after"
+    assert.equal(1005, #seen)
+    assert.equal("ann: " .. text, seen[#seen - 3])
+  end)
+
   it("says what is wrong with names, rooms and commands", function()
     local _ <close>, lines <const> = start "--set chat.rooms_limit=1"
     local ann <close> = by_lines(lines, "two words")
-    ann:expect "* a name has 1 to 24 bytes, without spaces and commas, and begins with neither / nor *"
+    ann:expect "* a name has 1 to 24 bytes, without spaces, commas and colons, and begins with neither / nor *"
     ann:say("ann", "/join a b", "/join other", "/what")
     ann:expect "* a room's name has 1 to 24 letters, digits, - and _"
     ann:expect "* there are too many rooms"
@@ -146,7 +187,8 @@ describe("the chat script", function()
     local bob <close> = by_page(page, "bob")
     bob:expect "* bob has come"
     ann:expect "* bob has come"
-    ann:say "\27[2J\7bell \xFF\xFE end"
+    ann:say("\27[2J\7bell \xFF\xFE end", "\u{9B}2J \u{E9}")
     bob:expect "ann: [2J bell ?? end"
+    bob:expect "ann: 2J \u{E9}"
   end)
 end)

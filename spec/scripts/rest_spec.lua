@@ -41,6 +41,8 @@ describe("the rest script", function()
     assert.equal(404, curl(url .. "/nothing"))
     assert.equal(404, curl(url .. "/items/1"))
     assert.equal(404, curl(url .. "/items/x"))
+    assert.equal(201, (make_item(url, '{"name":"one"}')))
+    for _, id in ipairs { "0x1", "1e0", "01", "1.0", "%201" } do assert.equal(404, (curl(url .. "/items/" .. id))) end
   end)
 
   it("makes, lists, reads, changes and deletes items", function()

@@ -1,0 +1,163 @@
+local fixture <const> = require "spec.fixtures.http"
+local helper <const> = require "spec.helper"
+local http <const> = require "perigee.http"
+local task <const> = require "perigee.task"
+
+local function post(fields, body)
+  return ("POST / HTTP/1.1\r\nHost: a\r\n%s\r\n%s"):format(fields, body or "")
+end
+
+local function chunked(pieces)
+  local parts <const> = {}
+  for _, piece in ipairs(pieces) do parts[#parts + 1] = ("%x\r\n%s\r\n"):format(#piece, piece) end
+  return post("Transfer-Encoding: chunked\r\n", table.concat(parts) .. "0\r\nX-Trailer: y\r\n\r\n")
+end
+
+local function echo(request)
+  local body <const>, message <const>, code <const> = request:body()
+  return body or http.refuse(message, code)
+end
+
+describe("a request's body", function()
+  helper.leaves_nothing(before_each, after_each)
+
+  it("comes whole, of a length or in chunks, however it is cut", function()
+    local _ <close>, url <const> = fixture.serve(echo)
+    for _, text in ipairs { post("Content-Length: 11\r\n", "hello world"), chunked { "hello", " ", "world" } } do
+      for size = 1, helper.is_tiny and 20 or 7 do
+        local conn <close> = fixture.connect(url)
+        for i = 1, #text, size do
+          conn:write(text:sub(i, i + size - 1))
+          conn:flush()
+        end
+        assert.equal("hello world", fixture.read(conn).body)
+      end
+    end
+  end)
+
+  it("is empty when there is none", function()
+    local _ <close>, url <const> = fixture.serve(function(request) return ("[%s]"):format(request:body()) end)
+    assert.equal("[]", fixture.ask(url, "GET /").body)
+  end)
+
+  it("is the same string when it is asked for again", function()
+    local _ <close>, url <const> = fixture.serve(function(request) return request:body() .. request:body() end)
+    assert.equal("abab", fixture.ask(url, post("Content-Length: 2\r\n", "ab")).body)
+  end)
+
+  it("can be large, and is followed by the next request", function()
+    local size <const> = helper.is_tiny and 5000 or 900000
+    local _ <close>, url <const> = fixture.serve(function(request) return tostring(#request:body()) end)
+    local conn <close> = fixture.connect(url)
+    conn:write(post(("Content-Length: %d\r\n"):format(size), ("x"):rep(size)), chunked { "a", ("b"):rep(size - 1) })
+    assert.equal(tostring(size), fixture.read(conn).body)
+    assert.equal(tostring(size), fixture.read(conn).body)
+  end)
+
+  it("comes in pieces by chunks", function()
+    local _ <close>, url <const> = fixture.serve(function(request)
+      local size = 0
+      for chunk in request:chunks() do size = size + #chunk end
+      return tostring(size)
+    end)
+    assert.equal("12", fixture.ask(url, chunked { "hello", " ", "worlds" }).body)
+  end)
+
+  it("over the limit is refused at once by its head, without being waited for", function()
+    local app <const> = http.app()
+    app:post("/", echo)
+    local _ <close>, url <const> = fixture.serve(app)
+    local conn <close> = fixture.connect(url)
+    conn:write(post "Content-Length: 10000000000\r\n")
+    local answer <const> = fixture.read(conn)
+    assert.same({ 413, "close" }, { answer.status, answer.headers.connection })
+    assert.is_true(fixture.is_over(conn))
+  end)
+
+  it("over the limit is refused when it comes in chunks", function()
+    local _ <close>, url <const> = fixture.serve(echo, { body_limit = 10 })
+    assert.equal(200, fixture.ask(url, chunked { "hello", "world" }).status)
+    assert.equal(413, fixture.ask(url, chunked { "hello", "world", "!" }).status)
+  end)
+
+  it("has the limit of its route", function()
+    local app <const> = http.app()
+    app:post("/", echo, { body_limit = 20 })
+    app:put("/", echo)
+    local _ <close>, url <const> = fixture.serve(app, { body_limit = 10 })
+    assert.equal(200, fixture.ask(url, post("Content-Length: 15\r\n", ("x"):rep(15))).status)
+    assert.equal(413, fixture.ask(url, post("Content-Length: 25\r\n", ("x"):rep(25))).status)
+    assert.equal(413, fixture.ask(url, (post("Content-Length: 15\r\n", ("x"):rep(15)):gsub("POST", "PUT"))).status)
+  end)
+
+  it("is asked for by 100 Continue only when the handler wants it", function()
+    local _ <close>, url <const> = fixture.serve(function(request)
+      return request.method == "POST" and echo(request) or "not wanted"
+    end)
+    local conn <close> = fixture.connect(url)
+    conn:write(post "Content-Length: 5\r\nExpect: 100-continue\r\n")
+    assert.equal(100, fixture.read(conn).status)
+    conn:write "hello"
+    assert.equal("hello", fixture.read(conn).body)
+    conn:write((post "Content-Length: 5\r\nExpect: 100-continue\r\n":gsub("POST", "PUT")))
+    local answer <const> = fixture.read(conn)
+    assert.same({ "not wanted", "close" }, { answer.body, answer.headers.connection })
+    assert.is_true(fixture.is_over(conn))
+  end)
+
+  it("that is cut short fails with 'closed'", function()
+    local failure
+    local _ <close>, url <const> = fixture.serve(function(request) failure = table.pack(request:body()) end)
+    local conn <const> = fixture.connect(url)
+    conn:write(post("Content-Length: 10\r\n", "hello"))
+    conn:close()
+    helper.eventually(function() return failure end)
+    assert.same({ nil, "read the body: the peer ended before the end of the body", "closed", n = 3 }, failure)
+  end)
+
+  it("that comes too slowly fails with 'timeout'", function()
+    local _ <close>, url <const> = fixture.serve(echo, { body_timeout = 0.05 })
+    local conn <close> = fixture.connect(url)
+    conn:write(post("Content-Length: 10\r\n", "hello"))
+    assert.equal(408, fixture.read(conn).status)
+  end)
+
+  it("is JSON, or why it is none", function()
+    local _ <close>, url <const> = fixture.serve(function(request)
+      local value <const>, message <const>, code <const> = request:json()
+      if message then return http.refuse(message, code) end
+      return { got = value }
+    end)
+    assert.equal('{"got":[1,2.5,null]}', fixture.ask(url, post("Content-Length: 12\r\n", "[1,2.5,null]")).body)
+    local answer <const> = fixture.ask(url, post("Content-Length: 3\r\n", "[1,"))
+    assert.equal(400, answer.status)
+    assert.matches("invalid JSON at byte 4", answer.body, 1, true)
+  end)
+
+  it("cannot be read once the request is answered", function()
+    local kept
+    local _ <close>, url <const> = fixture.serve(function(request)
+      kept = request
+      return "well"
+    end)
+    fixture.ask(url, post("Content-Length: 2\r\n", "ab"))
+    helper.eventually(function() return not kept.is_open end)
+    assert.same({ nil, "read the body: the request has been answered", "closed" }, { kept:body() })
+    assert.equal("POST", kept.method)
+  end)
+
+  it("is read by one task at a time", function()
+    local failure
+    local _ <close>, url <const> = fixture.serve(function(request)
+      local other <const> = task.spawn(function() request:read_some() end)
+      task.sleep(0)
+      failure = select(2, pcall(request.read_some, request))
+      other:cancel()
+      return "well"
+    end)
+    local conn <close> = fixture.connect(url)
+    conn:write(post "Content-Length: 5\r\n")
+    assert.equal("well", fixture.read(conn).body)
+    assert.matches("another task is reading this request's body", failure, 1, true)
+  end)
+end)
