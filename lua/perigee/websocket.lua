@@ -154,7 +154,8 @@ local function connect(url, options)
   local conn <close>, message <const>, code <const> = net.connect(address, { timeout = timeout })
   if not conn then return nil, message, code end
   local socket <const>, why <const>, short <const> = handshake(conn, request, key, options, began + timeout)
-  return socket, why, short -- which has taken the connection, or it is closed
+  if not socket then conn:abort() end -- what the server still sends is not waited for
+  return socket, why, short
 end
 
 --- Connects to ws://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a list),
