@@ -3,7 +3,8 @@
 
 const byId = (id) => document.getElementById(id);
 const log = byId("log"), status = byId("status"), enter = byId("enter"), say = byId("say");
-let socket, name, room, delay = 500; // room: none before the server has let us in
+let socket, name, delay = 500;
+let inside = false, room; // whether we are to be inside, and the room in which we are
 
 function show(line) {
   const said = /^([^*][^:]*): (.*)$/.exec(line);
@@ -25,22 +26,25 @@ function showAll(lines) {
   if (atEnd) log.scrollTop = log.scrollHeight;
 }
 
-function showForms() {
-  const field = byId(room ? "text" : "name"), changed = say.hidden === Boolean(room);
-  enter.hidden = Boolean(room);
-  say.hidden = !room;
-  status.textContent = room ? name + " in " + room : "not connected";
-  if (changed) field.focus();
+function showState(text) {
+  const changed = enter.hidden !== inside;
+  enter.hidden = inside;
+  say.hidden = !inside;
+  byId("send").disabled = !room;
+  status.textContent = text || (room ? name + " in " + room : "not connected");
+  if (changed) byId(inside ? "text" : "name").focus();
 }
 
-// A room's first message has its history behind it; of all others, the first line is the only one.
+// A room's first message has its history behind it; of the others, each is one line. What comes before the first room
+// says why we cannot have the name.
 function receive(text) {
   const lines = text.split("\n");
   const entered = /^\* you are in (\S+)$/.exec(lines[0]), renamed = /^\* (\S+) is now (\S+)$/.exec(lines[0]);
   if (entered && !room) log.replaceChildren();
   if (entered) room = entered[1];
   if (renamed && renamed[1] === name) name = renamed[2];
-  showForms();
+  inside = Boolean(room);
+  showState();
   showAll(lines);
 }
 
@@ -49,11 +53,26 @@ function connect() {
   socket.onopen = () => { delay = 500; socket.send(name); };
   socket.onmessage = (event) => receive(event.data);
   socket.onclose = (event) => {
-    const lost = room && event.code !== 1000; // 1000: after /quit
+    inside = inside && event.code !== 1000; // which comes after /quit
     room = undefined;
-    showForms();
-    showAll([lost ? "* the connection is lost, trying again" : "* you are not connected"]);
-    if (lost || delay > 500) setTimeout(connect, delay);
+    showState(inside ? "connection lost, trying again" : "not connected");
+    if (inside) setTimeout(connect, delay);
     delay = Math.min(delay * 2, 10000);
   };
 }
+
+enter.onsubmit = (event) => {
+  event.preventDefault();
+  name = byId("name").value.trim();
+  if (!name) return;
+  if (socket && socket.readyState === WebSocket.OPEN) socket.send(name);
+  else if (!socket || socket.readyState === WebSocket.CLOSED) connect();
+};
+
+say.onsubmit = (event) => {
+  event.preventDefault();
+  const text = byId("text");
+  if (!room || !text.value.trim()) return;
+  socket.send(text.value);
+  text.value = "";
+};

@@ -5,7 +5,7 @@ local helper <const> = require "spec.helper"
 local raw <const> = require "spec.fixtures.websocket"
 local websocket <const> = require "perigee.websocket"
 
-local LARGE <const> = helper.is_tiny and 100000 or 5000000
+local LARGE <const> = helper.is_tiny and 100000 or 2000000
 local SIZES <const> = "[0, 1, 125, 126, 1000, 1023, 1024, 4095, 4096, 65535, 65536, " .. LARGE .. "]"
 
 --- What the clients below ask of our server: texts come back as texts, bytes as bytes; "close CODE REASON" closes.
@@ -22,15 +22,22 @@ local function serve()
   end, { limit = LARGE, protocols = { "v2.echo", "v1.echo" } }), ended
 end
 
---- Runs a program with a JavaScript or Python interpreter that finds the modules; fails with its output.
-local function run(program, kind, arguments)
-  local name <const> = os.tmpname()
-  local file <const> = assert(io.open(name, "w"))
+local interpreters <const> = { node = "env NODE_PATH=build/npm/node_modules node", python = "/usr/bin/python3" }
+
+--- The file of a program, and the command that runs it, in a shell where its modules are found.
+local function command_of(program, kind, arguments)
+  local path <const> = os.tmpname()
+  local file <const> = assert(io.open(path, "w"))
   file:write(program)
   file:close()
-  local command <const> = kind == "node" and "NODE_PATH=build/npm/node_modules node" or "/usr/bin/python3"
-  local output <const>, status <const> = helper.run(("timeout 60 %s %s %s"):format(command, name, arguments))
-  os.remove(name)
+  return ("%s %s %s"):format(interpreters[kind], path, arguments), path
+end
+
+--- Runs a program to its end; fails with its output.
+local function run(program, kind, arguments)
+  local command <const>, path <const> = command_of(program, kind, arguments)
+  local output <const>, status <const> = helper.run("timeout 60 " .. command)
+  os.remove(path)
   assert.same({ "ok\n", 0 }, { output, status })
 end
 
@@ -42,7 +49,7 @@ if (deflate) offers.splice(0, 1, true, { threshold: 0 }, { threshold: 0, serverM
   { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true });
 const open = (perMessageDeflate) => new Promise((resolve, reject) => {
   const socket = new WebSocket(url, ["other", "v1.echo"], { perMessageDeflate, maxPayload: 1 << 28 });
-  socket.on("open", () => resolve(socket)).on("error", reject);
+  socket.setMaxListeners(0).on("open", () => resolve(socket)).on("error", reject);
 });
 const next = (socket) => new Promise((resolve, reject) => {
   socket.once("message", (data, isBinary) => resolve([data, isBinary]));
@@ -208,12 +215,8 @@ for name, peer in pairs(servers) do
     helper.leaves_nothing(before_each, after_each)
 
     local function start(compression)
-      local path <const> = os.tmpname()
-      local file <const> = assert(io.open(path, "w"))
-      file:write(peer[2])
-      file:close()
-      local command <const> = peer[1] == "node" and "env NODE_PATH=build/npm/node_modules node" or "/usr/bin/python3"
-      local process <const> = helper.start(("%s %s %s"):format(command, path, compression))
+      local command <const>, path <const> = command_of(peer[2], peer[1], compression)
+      local process <const> = helper.start(command)
       local port <const> = process:wait_for "port (%d+)"
       os.remove(path)
       return process, "ws://127.0.0.1:" .. port .. "/"

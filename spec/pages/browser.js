@@ -1,0 +1,65 @@
+// What the page specs share: a browser, and pages that note what goes wrong in them. A spec prints "well" at its end.
+"use strict";
+
+const path = require("path");
+const root = path.join(__dirname, "../..");
+const { chromium } = require(path.join(root, "build/npm/node_modules/playwright-core"));
+
+exports.desktop = { viewport: { width: 1100, height: 760 }, colorScheme: "light" };
+exports.phone = {
+  viewport: { width: 390, height: 760 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2, colorScheme: "dark",
+};
+
+// What a page loads from elsewhere, or reports as an error, is a problem.
+function watch(page, origin, problems) {
+  page.on("console", (message) => { if (message.type() === "error") problems.push(message.text()); });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  page.on("request", (request) => {
+    if (!request.url().startsWith(origin) && !request.url().startsWith("data:")) problems.push("loads " + request.url());
+  });
+}
+
+// What holds for every page on a phone: nothing is wider than the screen, and a finger can hit what is there to be hit.
+exports.checkPhone = async (page) => {
+  const found = await page.evaluate(() => ({
+    wide: document.documentElement.scrollWidth > innerWidth,
+    small: [...document.querySelectorAll("button, input, a")].filter((element) => element.checkVisibility())
+      .map((element) => element.getBoundingClientRect()).filter((box) => box.height < 44 || box.width < 44).length,
+    unnamed: [...document.querySelectorAll("input, img")]
+      .filter((element) => !(element.alt || element.labels && element.labels.length)).length,
+  }));
+  if (found.wide || found.small || found.unnamed) throw new Error("on a phone: " + JSON.stringify(found));
+};
+
+exports.screenshot = (page, name) => page.screenshot({ path: path.join(root, "build/pages", name + ".png") });
+
+// Waits until a function of the caller's gives something true.
+exports.eventually = async (condition, what) => {
+  const deadline = Date.now() + 20000;
+  while (!await condition()) {
+    if (Date.now() > deadline) throw new Error("not in time: " + what);
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+};
+
+// Runs test(open): open(url, options) gives a page of a browser of its own kind.
+exports.run = async (test) => {
+  const browser = await chromium.launch({
+    executablePath: process.env.CHROMIUM, args: process.getuid() === 0 ? ["--no-sandbox"] : [] });
+  const problems = [];
+  async function open(url, options) {
+    const page = await (await browser.newContext(options)).newPage();
+    page.setDefaultTimeout(20000);
+    watch(page, new URL(url).origin.replace(/^http/, ""), problems);
+    await page.goto(url, { waitUntil: "domcontentloaded" });
+    return page;
+  }
+  try {
+    await test(open);
+    console.log(problems.join("\n") || "well");
+  } catch (error) {
+    console.log(error.stack, problems.join("\n"));
+  } finally {
+    await browser.close();
+  }
+};
