@@ -129,7 +129,7 @@ void http_connection_finish(struct http_connection *client) {
     client->exchange = NULL;
     client->pings = 0;
     if (client->broken || !client->answered || !client->io.open || client->io.stream.error) {
-        http_connection_end(client, connection_abort);
+        http_connection_end(client, client->chunked ? connection_close : connection_abort);
         return;
     }
     connection_consume(&client->io, client->handed);

@@ -87,7 +87,8 @@ struct http_connection *http_connection_new(struct http_server *server, int fd, 
 
 /* The head has been copied: what is read from now on is the body. */
 void http_connection_begin(struct http_connection *client);
-/* The request is done with. When its answer is broken, or there is none, the connection is reset. */
+/* The request is done with. When its answer is broken, or there is none, the connection ends: by a reset, unless the
+ * peer can tell from the missing last chunk. */
 void http_connection_finish(struct http_connection *client);
 /* Its answer goes on by itself, as a stream, until the peer or a write ends it: instead of finish. */
 void http_connection_stream(struct http_connection *client);

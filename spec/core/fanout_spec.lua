@@ -3,8 +3,8 @@ local fanout <const> = require "perigee.fanout"
 local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"
 local raw <const> = require "spec.fixtures.websocket"
+local rooms <const> = require "spec.fixtures.rooms"
 local task <const> = require "perigee.task"
-local websocket <const> = require "perigee.websocket"
 
 local function assert_misuse(pattern, f, ...)
   local ok <const>, message <const> = pcall(f, ...)
@@ -12,50 +12,8 @@ local function assert_misuse(pattern, f, ...)
   assert.matches(pattern, message)
 end
 
---- The chunks of an answer put together, until there are `size` bytes.
-local function read_chunks(conn, size)
-  local pieces <const>, length = {}, 0
-  while length < size do
-    local count <const> = tonumber(assert(conn:read_line()), 16)
-    pieces[#pieces + 1] = conn:read(count)
-    assert(conn:read(2) == "\r\n")
-    length = length + count
-  end
-  return table.concat(pieces)
-end
-
 local function part(data, type_name)
   return ("Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s\r\n--perigee-part\r\n"):format(type_name, #data, data)
-end
-
---- A server whose members join the room: "/socket", "/events", "/parts".
-local function serve(room)
-  local app <const> = http.app()
-  app:websocket("/socket", function(socket)
-    room:add(socket)
-    for text in socket:messages() do room:write(text) end
-  end)
-  app:get("/events", function() return http.events(room) end)
-  app:get("/parts", function() return http.multipart(room, { type = "text/plain" }) end)
-  return assert(http.serve("http://127.0.0.1:0", app))
-end
-
---- A client that has joined; `version` is HTTP's.
-local function join(server, path, version, options)
-  local conn <const> = raw.connect(server, options)
-  conn.timeout = 20
-  if path == "/socket" then conn:write(raw.request(nil, "GET /socket HTTP/1.1"))
-  else conn:write("GET ", path, " HTTP/", version or "1.1", "\r\nHost: x\r\n\r\n") end
-  local status <const>, fields <const> = raw.read_answer(conn)
-  assert(status == (path == "/socket" and 101 or 200))
-  return conn, fields
-end
-
-local function wait_for_count(room, count)
-  helper.eventually(function()
-    collectgarbage()
-    return room.count == count
-  end)
 end
 
 describe("a fan-out", function()
@@ -85,17 +43,17 @@ describe("a fan-out", function()
 
   it("gives members of every kind each message, once and in order", function()
     local room <const> = fanout.new { limit = 1 << 30 }
-    local server <close> = serve(room)
+    local server <close> = rooms.serve(room)
     local a <close>, plain <const> = net.pair()
     local b <close>, lines <const> = net.pair()
     room:add(plain, "bytes")
     room:add(lines, "line")
-    local socket <close> = join(server, "/socket")
-    local events <close>, fields <const> = join(server, "/events")
-    local old_events <close> = join(server, "/events", "1.0")
-    local parts <close>, part_fields <const> = join(server, "/parts")
-    local old_parts <close> = join(server, "/parts", "1.0")
-    wait_for_count(room, 7)
+    local socket <close> = rooms.join(server, "/socket")
+    local events <close>, fields <const> = rooms.join(server, "/events")
+    local old_events <close> = rooms.join(server, "/events", "1.0")
+    local parts <close>, part_fields <const> = rooms.join(server, "/parts")
+    local old_parts <close> = rooms.join(server, "/parts", "1.0")
+    rooms.wait_for_count(room, 7)
     assert.equal("text/event-stream", fields["content-type"])
     assert.matches("^multipart/x%-mixed%-replace; boundary=perigee%-part", part_fields["content-type"])
 
@@ -117,9 +75,9 @@ describe("a fan-out", function()
     local text <const>, event_text <const>, part_text <const> =
       table.concat(texts), table.concat(text_events), table.concat(text_parts)
     assert.is_true(a:read(#text) == text)
-    assert.is_true(read_chunks(events, #event_text) == event_text)
+    assert.is_true(rooms.read_chunks(events, #event_text) == event_text)
     assert.is_true(old_events:read(#event_text) == event_text)
-    assert.is_true(read_chunks(parts, #part_text) == part_text)
+    assert.is_true(rooms.read_chunks(parts, #part_text) == part_text)
     assert.is_true(old_parts:read(#part_text) == part_text)
     lines:close()
     plain:close()
@@ -127,14 +85,14 @@ describe("a fan-out", function()
 
   it("sends bytes as binary messages, and refuses texts for WebSockets that are none", function()
     local room <const> = fanout.new()
-    local server <close> = serve(room)
+    local server <close> = rooms.serve(room)
     local a <close>, plain <const> = net.pair()
     local _ <close> = plain
     room:add(plain)
     assert.equal(1, room:write "\xff")
     assert.equal("\xff", (a:read(1)))
-    local socket <close> = join(server, "/socket")
-    wait_for_count(room, 2)
+    local socket <close> = rooms.join(server, "/socket")
+    rooms.wait_for_count(room, 2)
     assert_misuse("must be UTF%-8", function() room:write "\xff" end)
     assert_misuse("must be UTF%-8", function() room:write "cut \xe2\x82" end)
     assert.equal(2, room:write("\xff", "binary"))
@@ -144,9 +102,9 @@ describe("a fan-out", function()
 
   it("sends events with names and ids, and each line of them", function()
     local room <const> = fanout.new()
-    local server <close> = serve(room)
-    local events <close> = join(server, "/events", "1.0")
-    wait_for_count(room, 1)
+    local server <close> = rooms.serve(room)
+    local events <close> = rooms.join(server, "/events", "1.0")
+    rooms.wait_for_count(room, 1)
     room:write("one\ntwo\r\nthree", { event = "news", id = "7" })
     local expected <const> = { ["data: one"] = true, ["data: two"] = true, ["data: three"] = true,
       ["event: news"] = true, ["id: 7"] = true }
@@ -178,121 +136,20 @@ describe("a fan-out", function()
     assert.equal(0, room.count)
   end)
 
-  it("has no place for closed members", function()
-    local room <const> = fanout.new()
-    local a <close>, b <const> = net.pair()
-    b:close()
-    assert.is_false(room:add(b))
-    assert.is_true(room:add(a))
-    a:close()
-    assert.same({ 0, 0 }, { room.count, room:write "x" })
-    room:remove(b)
-  end)
-
-  it("has no place for a client's WebSocket, whose frames need a mask of their own", function()
-    local room <const> = fanout.new()
-    local server <close> = raw.serve()
-    local socket <close> = assert(websocket.connect(raw.url_of(server)))
-    assert_misuse("bad argument #1 to 'add'", function() room:add(socket) end)
-    assert.equal(0, room.count)
-  end)
-
-  it("loses members that leave, close, vanish or break off", function()
-    local room <const> = fanout.new()
-    local server <close> = serve(room)
-    local sockets <const> = {}
-    for i = 1, 6 do sockets[i] = join(server, i <= 4 and "/socket" or "/events") end
-    wait_for_count(room, 6)
-    sockets[1]:write(raw.close_frame(1000))
-    raw.read_close(sockets[1])
-    wait_for_count(room, 5)
-    sockets[2]:abort()
-    wait_for_count(room, 4)
-    sockets[3]:close()
-    wait_for_count(room, 3)
-    sockets[5]:abort()
-    helper.eventually(function() -- an answer without an end is watched by writing to it
-      room:write "are you there?"
-      return room.count == 2
-    end)
-    room:write "last"
-    local frame
-    repeat frame = raw.read_frame(sockets[4]) until frame.payload == "last"
-    for _, socket in ipairs(sockets) do socket:close() end
-  end)
-
-  it("is left by members between two messages", function()
-    local room <const> = fanout.new()
-    local a <close>, b <const> = net.pair()
-    local c <close>, d <const> = net.pair()
-    room:add(b, "line")
-    room:add(d, "line")
-    assert.equal(2, room:write "one")
-    room:remove(b)
-    assert.equal(1, room:write "two")
-    room:add(b, "line")
-    assert.equal(2, room:write "three")
-    b:close()
-    assert.equal(1, room:write "four")
-    d:close()
-    assert.same({ "one\nthree\n", "one\ntwo\nthree\nfour\n" }, { (a:read_all()), (c:read_all()) })
-  end)
-
-  it("shares members with other rooms", function()
-    local first <const>, second <const> = fanout.new(), fanout.new()
-    local a <close>, b <const> = net.pair()
-    first:add(b, "line")
-    second:add(b, "bytes")
-    for i = 1, 3 do
-      first:write("first " .. i)
-      second:write("second " .. i .. "|")
-    end
-    first:close()
-    assert.same({ 0, 1 }, { first.count, second.count })
-    second:write "still"
-    b:close()
-    assert.equal(0, second.count)
-    assert.equal("first 1\nsecond 1|first 2\nsecond 2|first 3\nsecond 3|still", (a:read_all()))
-  end)
-
-  it("is written to by its members' handlers, each in turn", function()
-    local room <const> = fanout.new { limit = 1 << 30 }
-    local server <close> = serve(room)
-    local sockets <const>, rounds <const> = {}, helper.is_tiny and 5 or 20
-    for i = 1, 10 do sockets[i] = join(server, "/socket") end
-    wait_for_count(room, 10)
-    for round = 1, rounds do
-      for i, socket in ipairs(sockets) do socket:write(raw.frame(raw.TEXT, ("%d %d"):format(i, round))) end
-    end
-    local order
-    for _, socket in ipairs(sockets) do
-      local last <const>, seen <const> = {}, {}
-      for i = 1, 10 * rounds do
-        seen[i] = raw.read_frame(socket).payload
-        local who <const>, round <const> = seen[i]:match "(%d+) (%d+)"
-        assert.equal((last[who] or 0) + 1, tonumber(round))
-        last[who] = tonumber(round)
-      end
-      order = order or seen
-      assert.same(order, seen) -- everybody has seen the same
-    end
-    for _, socket in ipairs(sockets) do socket:close() end
-  end)
-
   it("lets everybody go when it is closed; clients that are only its own are closed", function()
     local room <const> = fanout.new()
-    local server <close> = serve(room)
+    local server <close> = rooms.serve(room)
     local a <close>, b <const> = net.pair()
     local _ <close> = b
     room:add(b, "line")
-    local socket <close> = join(server, "/socket")
-    local viewer <close> = join(server, "/events")
-    wait_for_count(room, 3)
+    local socket <close> = rooms.join(server, "/socket")
+    local viewer <close> = rooms.join(server, "/events")
+    rooms.wait_for_count(room, 3)
     room:write "last"
     room:close()
     room:close()
     assert.same({ 0, 0 }, { room.count, room:write "nobody" })
-    assert.equal("data: last\n\n", read_chunks(viewer, 12))
+    assert.equal("data: last\n\n", rooms.read_chunks(viewer, 12))
     assert.equal("", (assert(viewer:read_all()):gsub("^0\r\n\r\n", "")))
     assert.equal("last", raw.read_frame(socket).payload)
     socket:write(raw.frame(raw.PING, "alive"))
@@ -328,8 +185,8 @@ describe("a fan-out", function()
     weak[1] = room
     app:get("/events", function() return http.events(room) end)
     local server <close> = assert(http.serve("http://127.0.0.1:0", app))
-    local viewer <close> = join(server, "/events")
-    wait_for_count(room, 1)
+    local viewer <close> = rooms.join(server, "/events")
+    rooms.wait_for_count(room, 1)
     room = nil
     helper.eventually(function()
       collectgarbage()
@@ -352,11 +209,11 @@ describe("a fan-out", function()
 
   it("reaches a thousand members", function()
     local room <const> = fanout.new()
-    local server <close> = serve(room)
+    local server <close> = rooms.serve(room)
     local count <const> = helper.is_tiny and 200 or 1000
     local sockets <const> = {}
-    for i = 1, count do sockets[i] = join(server, i % 2 == 0 and "/socket" or "/events") end
-    wait_for_count(room, count)
+    for i = 1, count do sockets[i] = rooms.join(server, i % 2 == 0 and "/socket" or "/events") end
+    rooms.wait_for_count(room, count)
     local messages <const> = helper.is_tiny and 3 or 20
     for i = 1, messages do
       assert.equal(count, room:write("message " .. i))
@@ -366,7 +223,7 @@ describe("a fan-out", function()
       for k = 1, messages do
         local text <const> = "message " .. k
         if i % 2 == 0 then assert.equal(text, raw.read_frame(socket).payload)
-        else assert.equal("data: " .. text .. "\n\n", read_chunks(socket, #text + 8)) end
+        else assert.equal("data: " .. text .. "\n\n", rooms.read_chunks(socket, #text + 8)) end
       end
       socket:close()
     end

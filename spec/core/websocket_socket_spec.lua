@@ -1,5 +1,4 @@
---- A WebSocket as its handler sees it: what it tells, when it waits, and what it makes of clients that are slow, silent
---- or gone.
+--- A WebSocket as its handler sees it: what it tells, when it waits, and what becomes of slow and lost clients.
 
 local helper <const> = require "spec.helper"
 local raw <const> = require "spec.fixtures.websocket"
@@ -13,22 +12,6 @@ local function assert_misuse(pattern, f, ...)
   assert.matches(pattern, message)
 end
 
---- Serves one client, and gives both ends to f(socket, client); the handler ends when f does.
-local function with_pair(f, options, fields, buffers)
-  local arrived <const>, done <const> = task.channel(1), task.channel(1)
-  local server <close> = raw.serve(function(socket)
-    arrived:send(socket)
-    done:receive()
-  end, options, buffers)
-  local client <close> = raw.open(server, fields, buffers)
-  local socket <const> = arrived:receive()
-  local ok <const>, message <const> = xpcall(f, function(value)
-    return type(value) == "string" and debug.traceback(value) or value
-  end, socket, client, done)
-  done:send(true)
-  if not ok then error(message, 0) end
-end
-
 local function parked(f, ...)
   local t <const> = task.spawn(f, ...)
   helper.eventually(function() return t.state == "waiting" end)
@@ -39,7 +22,7 @@ describe("a WebSocket", function()
   helper.leaves_nothing(before_each, after_each)
 
   it("tells about itself", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       assert.same({ true, 0 }, { socket.is_open, socket.queued })
       assert.is_nil(socket.close_code)
       assert.equal(tostring(client.address):gsub("^tcp", "http"), tostring(socket.peer))
@@ -50,7 +33,7 @@ describe("a WebSocket", function()
   end)
 
   it("gives messages, and whether they are binary", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       client:write(raw.frame(raw.TEXT, "text"), raw.frame(raw.BINARY, "\0\1"), raw.fragments(raw.BINARY, "more", 1))
       assert.same({ "text", false }, { socket:receive() })
       assert.same({ "\0\1", true }, { socket:receive() })
@@ -59,7 +42,7 @@ describe("a WebSocket", function()
   end)
 
   it("is walked by messages()", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       client:write(raw.frame(raw.TEXT, "one"), raw.frame(raw.BINARY, "two"), raw.frame(raw.TEXT, ""),
         raw.close_frame(4000))
       local seen <const> = {}
@@ -70,7 +53,7 @@ describe("a WebSocket", function()
   end)
 
   it("keeps a message whose frames come while it is not received", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       for i = 1, 100 do client:write(raw.frame(raw.TEXT, "message " .. i)) end
       client:flush()
       for i = 1, 100 do
@@ -81,7 +64,7 @@ describe("a WebSocket", function()
   end)
 
   it("sends texts and bytes, in order, in one frame each", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local sizes <const> = { 0, 1, 7, 10, 11, 12, 125, 126, 4095, 4096, helper.is_tiny and 5000 or 65536 }
       for _, size in ipairs(sizes) do
         assert.is_true(socket:send(("t"):rep(size)))
@@ -98,7 +81,7 @@ describe("a WebSocket", function()
   end)
 
   it("keeps what a string holds when the script has let go of it", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       for i = 1, 20 do socket:send((string.char(64 + i)):rep(6000)) end
       collectgarbage()
       collectgarbage()
@@ -107,7 +90,7 @@ describe("a WebSocket", function()
   end)
 
   it("pings with any bytes, 125 at most", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       for _, bytes in ipairs { "", "\0\xff", ("x"):rep(125) } do
         assert.is_true(socket:ping(bytes))
         local frame <const> = raw.read_frame(client)
@@ -118,7 +101,7 @@ describe("a WebSocket", function()
   end)
 
   it("refuses what cannot be sent, with the argument's number", function()
-    with_pair(function(socket)
+    raw.with_pair(function(socket)
       for _, value in ipairs { false, {}, print } do
         assert_misuse("bad argument #1 to 'send' %(string", function() socket:send(value) end)
         assert_misuse("bad argument #1 to 'send_binary' %(string", function() socket:send_binary(value) end)
@@ -131,7 +114,7 @@ describe("a WebSocket", function()
   end)
 
   it("can be received from by one task at a time", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local reader <const> = parked(socket.receive, socket)
       assert_misuse("another task is receiving from this WebSocket", socket.receive, socket)
       assert_misuse("another task is receiving from this WebSocket", socket:messages(), socket)
@@ -143,7 +126,7 @@ describe("a WebSocket", function()
   end)
 
   it("can be received from again after a task that did was cancelled or past its deadline", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local reader <const> = parked(socket.receive, socket)
       reader:cancel()
       reader:join()
@@ -154,7 +137,7 @@ describe("a WebSocket", function()
   end)
 
   it("makes a sender wait while its client takes nothing, and lets it go on", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local message <const>, sent = ("x"):rep(helper.is_tiny and 10000 or 100000), 0
       local writer <const> = task.spawn(function()
         for _ = 1, helper.is_tiny and 60 or 40 do
@@ -178,7 +161,7 @@ describe("a WebSocket", function()
   end)
 
   it("ends the wait of a sender whose client vanishes", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local writer <const> = task.spawn(function()
         local ok, message, code
         repeat ok, message, code = socket:send(("x"):rep(100000)) until not ok
@@ -196,7 +179,7 @@ describe("a WebSocket", function()
   end)
 
   it("ends the wait of a sender when it is closed", function()
-    with_pair(function(socket, client)
+    raw.with_pair(function(socket, client)
       local writer <const> = task.spawn(function()
         local ok, message, code
         repeat ok, message, code = socket:send(("x"):rep(100000)) until not ok
@@ -210,7 +193,7 @@ describe("a WebSocket", function()
   end)
 
   it("does not read what its handler does not receive, so that a client that sends has to wait", function()
-    with_pair(function(_, client)
+    raw.with_pair(function(_, client)
       client.high_water = 1000
       local frame <const> = raw.frame(raw.BINARY, ("x"):rep(50000), { mask = "\0\0\0\0" })
       local writer <const> = task.spawn(function() while client:write(frame) do end end)
@@ -230,71 +213,6 @@ describe("a WebSocket", function()
     local client <close> = raw.open(server)
     for i = 1, 50 do client:write(raw.frame(raw.TEXT, "nobody reads " .. i)) end
     assert.equal(1000, (raw.read_close(client)))
-  end)
-
-  it("pings a client that is silent, and lets it live when it answers", function()
-    with_pair(function(socket, client)
-      local reader <const> = task.spawn(socket.receive, socket)
-      for _ = 1, 5 do
-        local frame <const> = raw.read_frame(client)
-        assert.same({ raw.PING, "" }, { frame.opcode, frame.payload })
-        client:write(raw.frame(raw.PONG, ""))
-      end
-      client:write(raw.frame(raw.TEXT, "alive"))
-      assert.equal("alive", (reader:join()))
-    end, { ping = 0.02 })
-  end)
-
-  it("ends a client that answers no ping", function()
-    for _, receive in ipairs { "receive", "messages" } do
-      with_pair(function(socket, client)
-        local got
-        if receive == "receive" then got = { socket:receive() }
-        else for _ in socket:messages() do error "a message" end end
-        if got then
-          assert.same({ nil, "timeout" }, { got[1], got[3] })
-          assert.matches("^receive from http://127.0.0.1:%d+: it does not answer pings$", got[2])
-        end
-        assert.same({ 1006, false }, { socket.close_code, socket.is_open })
-        assert.equal(raw.PING, raw.read_frame(client).opcode)
-        assert.is_nil((raw.read_frame(client)))
-        assert.equal("closed", (select(3, socket:receive())))
-      end, { ping = 0.02 })
-    end
-  end)
-
-  it("takes any bytes as a sign of life, a pong that has to wait within a long frame too", function()
-    with_pair(function(socket, client)
-      local reader <const> = task.spawn(socket.receive, socket)
-      local frame <const> = raw.frame(raw.TEXT, ("x"):rep(100))
-      for i = 1, #frame, 20 do
-        assert.equal(raw.PING, raw.read_frame(client).opcode)
-        client:write(frame:sub(i, i + 19))
-      end
-      assert.equal(("x"):rep(100), (reader:join()))
-    end, { ping = 0.03 })
-  end)
-
-  it("takes pings of the client as a sign of life", function()
-    with_pair(function(socket, client)
-      local reader <const> = task.spawn(socket.receive, socket)
-      for _ = 1, 5 do
-        local frame
-        repeat frame = raw.read_frame(client) until frame.opcode == raw.PING
-        client:write(raw.frame(raw.PING, "and you?"))
-      end
-      client:write(raw.frame(raw.TEXT, "alive"))
-      assert.equal("alive", (reader:join()))
-    end, { ping = 0.03 })
-  end)
-
-  it("sends no pings when it is told so", function()
-    with_pair(function(socket, client)
-      local reader <const> = task.spawn(socket.receive, socket)
-      assert.equal("timeout", (select(3, task.deadline(0.05, client.read, client, 1))))
-      client:write(raw.frame(raw.TEXT, "late"))
-      assert.equal("late", (reader:join()))
-    end, { ping = math.huge })
   end)
 
   it("that nobody refers to any more is closed when its handler ends, and is garbage", function()

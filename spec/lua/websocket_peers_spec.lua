@@ -1,5 +1,5 @@
---- WebSockets with those whom others wrote: npm's ws (build/npm, see the Makefile) and Python's websockets, each as a client
---- of our server, and as a server for our client.
+--- WebSockets with those whom others wrote: npm's ws (build/npm, see the Makefile) and Python's websockets, each as a
+--- client of our server, and as a server for our client.
 
 local helper <const> = require "spec.helper"
 local raw <const> = require "spec.fixtures.websocket"
@@ -45,7 +45,8 @@ local NODE_CLIENT <const> = [=[
 const WebSocket = require("ws"), assert = require("assert"), { randomBytes } = require("crypto");
 const [url, deflate, fragments] = [process.argv[2], process.argv[3] == "deflate", process.argv[4] == "fragments"];
 const offers = [false];
-if (deflate) offers.splice(0, 1, true, { threshold: 0 }, { threshold: 0, serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
+if (deflate) offers.splice(0, 1, true, { threshold: 0 },
+  { threshold: 0, serverMaxWindowBits: 9, clientMaxWindowBits: 9 },
   { threshold: 0, serverNoContextTakeover: true, clientNoContextTakeover: true });
 const open = (perMessageDeflate) => new Promise((resolve, reject) => {
   const socket = new WebSocket(url, ["other", "v1.echo"], { perMessageDeflate, maxPayload: 1 << 28 });
@@ -55,7 +56,8 @@ const next = (socket) => new Promise((resolve, reject) => {
   socket.once("message", (data, isBinary) => resolve([data, isBinary]));
   socket.once("close", (code) => reject(new Error("closed with " + code)));
 });
-const ended = (socket) => new Promise((resolve) => socket.once("close", (code, reason) => resolve(`${code} ${reason}`)));
+const ended = (socket) => new Promise((resolve) =>
+  socket.once("close", (code, reason) => resolve(`${code} ${reason}`)));
 async function echo(socket, data, binary) {
   const got = next(socket);
   if (fragments) {
@@ -190,8 +192,12 @@ local function random_bytes(size)
   return size > 0 and file:read(size) or ""
 end
 
-local clients <const> = { ["npm's ws"] = { "node", NODE_CLIENT }, ["Python's websockets"] = { "python", PYTHON_CLIENT } }
-local servers <const> = { ["npm's ws"] = { "node", NODE_SERVER }, ["Python's websockets"] = { "python", PYTHON_SERVER } }
+local clients <const> = {
+  ["npm's ws"] = { "node", NODE_CLIENT }, ["Python's websockets"] = { "python", PYTHON_CLIENT },
+}
+local servers <const> = {
+  ["npm's ws"] = { "node", NODE_SERVER }, ["Python's websockets"] = { "python", PYTHON_SERVER },
+}
 
 for name, peer in pairs(clients) do
   describe(name .. " as a client of our server", function()

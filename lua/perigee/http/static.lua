@@ -11,8 +11,8 @@ local function safe_path(path, hidden)
   if path:find "[%z\\]" then return nil end
   local parts <const> = {}
   for part in path:gmatch "[^/]+" do
-    if part == ".." or (part:sub(1, 1) == "." and not hidden) then return nil end
-    if part ~= "." then parts[#parts + 1] = part end
+    if part == "." or part == ".." or (part:sub(1, 1) == "." and not hidden) then return nil end
+    parts[#parts + 1] = part
   end
   return table.concat(parts, "/")
 end
