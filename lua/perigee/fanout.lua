@@ -14,8 +14,9 @@ local M <const> = {}
 --- "drop" leaves messages out for it, "wait" makes write wait for it, 30 seconds at most; limit: bytes that may wait
 --- for a member (default 256 KiB).
 ---
---- room:add(member, form): a WebSocket, or a connection with form "bytes" or "line" (a line end is added). Members
---- leave when they are closed, or by room:remove(member). http.events(room) and http.multipart(room) add their clients.
+--- room:add(member, form): a server's WebSocket, or a connection with form "bytes" or "line" (a line end is added).
+--- Members leave when they are closed, or by room:remove(member). http.events(room) and http.multipart(room) add their
+--- clients.
 --- room:write(text) -> how many got it; room:write(bytes, "binary"); room:write(text, { event =, id = }) for events.
 --- room:close() lets everybody go.
 ---@param options { policy: "close"|"drop"|"wait"|nil, limit: integer? }?

@@ -15,7 +15,7 @@ function watch(page, origin, problems) {
   page.on("console", (message) => { if (message.type() === "error") problems.push(message.text()); });
   page.on("pageerror", (error) => problems.push(String(error)));
   page.on("request", (request) => {
-    if (!request.url().startsWith(origin) && !request.url().startsWith("data:")) problems.push("loads " + request.url());
+    if (!request.url().startsWith(origin + "/") && !request.url().startsWith("data:")) problems.push("loads " + request.url());
   });
 }
 
@@ -50,7 +50,7 @@ exports.run = async (test) => {
   async function open(url, options) {
     const page = await (await browser.newContext(options)).newPage();
     page.setDefaultTimeout(20000);
-    watch(page, new URL(url).origin.replace(/^http/, ""), problems);
+    watch(page, new URL(url).origin, problems);
     await page.goto(url, { waitUntil: "domcontentloaded" });
     return page;
   }
@@ -61,5 +61,6 @@ exports.run = async (test) => {
     console.log(error.stack, problems.join("\n"));
   } finally {
     await browser.close();
+    process.exit(); // children that a failed test has left do not keep it
   }
 };
