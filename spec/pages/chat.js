@@ -24,6 +24,7 @@ const heard = (page, text) => eventually(async () => (await texts(page)).include
 
 function startNc() {
   const nc = spawn("nc", ["127.0.0.1", port]);
+  nc.stdout.setEncoding("utf8");
   nc.output = "";
   nc.stdout.on("data", (bytes) => { nc.output += bytes; });
   nc.heard = (line) => eventually(() => nc.output.split("\n").includes(line), line + " in\n" + nc.output);
