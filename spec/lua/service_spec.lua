@@ -210,3 +210,18 @@ describe("a service", function()
     assert.matches("a.lua:2: in function", messages[1][2])
   end)
 end)
+
+describe("the path of a file beside the script", function()
+  it("is in the script's directory, wherever the server was started", function()
+    local text <const> = 'error(require("perigee.service").path "pages/x.html", 0)'
+    local directory <close> = helper.directory { ["a.lua"] = text }
+    local _ <const>, loaded <const>, failure <const> = load_service(tostring(directory), "a")
+    assert.is_nil(loaded)
+    assert.equal(tostring(directory) .. "/pages/x.html", failure.message)
+  end)
+
+  it("is beside the working directory outside of services", function()
+    assert.equal("./pages", service.path "pages")
+    assert.has_error(function() service.path() end, "bad argument 'name' (a string expected)")
+  end)
+end)

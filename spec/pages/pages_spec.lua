@@ -14,7 +14,7 @@ local driver <const> = io.open "build/npm/node_modules/playwright-core/package.j
 if driver then driver:close() end
 
 if not (node and browser and driver) then
-  return pending "the pages are not looked at: no browser could be installed (apt: chromium nodejs; npm: playwright-core)"
+  return pending "the pages are not looked at: no browser could be installed (chromium, nodejs, playwright-core)"
 end
 
 local function drive(program, arguments)

@@ -78,6 +78,16 @@ describe("the camera script", function()
     conn:close()
   end)
 
+  it("goes on when its folder has no pictures, and says so", function()
+    local folder <close> = helper.directory { ["notes.txt"] = "no picture" }
+    local process <const>, url <const> = start("--set camera.folder=" .. tostring(folder))
+    local _ <close> = process
+    local viewer <close> = helper.start(("curl -s -m 20 %s/stream.mjpg"):format(url))
+    process:wait_for "warn  camera  no pictures folder="
+    assert.matches("<title>Camera</title>", (helper.run(("curl -s -m 20 %s/"):format(url))), 1, true)
+    viewer:signal "KILL"
+  end)
+
   it("has a page", function()
     local _ <close>, url <const> = start()
     local output <const> = helper.run(("curl -s -m 20 %s/"):format(url))
