@@ -6,7 +6,10 @@
 
 enum { LINE_LIMIT = 8 * 1024, HEAD_LIMIT = 32 * 1024, FIELD_LIMIT = 100, BODY_LIMIT = 1024 * 1024 }; /* defaults */
 
-enum { STUCK_SECONDS = 60 }; /* that the peer of a stream may take nothing of what is sent */
+enum {
+    STUCK_SECONDS = 60,   /* that the peer of a stream may take nothing of what is sent */
+    AHEAD_MAX = 64 * 1024 /* bytes that it may send ahead, and is still watched */
+};
 
 static const float HEAD_SECONDS = 20, BODY_SECONDS = 30, IDLE_SECONDS = 75;
 
@@ -64,12 +67,19 @@ void http_connection_hand_over(struct http_connection *client, struct connection
     http_free(client);
 }
 
-/* A stream's peer has nothing to say any more: whatever comes, it is no request that could be answered. */
+/* While a function makes the answer, what comes may be the next request, and is kept; behind a fan-out nothing follows. */
+static void http_keep_watching(struct http_connection *client) {
+    size_t pending = connection_pending(&client->io);
+    if (client->phase == HTTP_STREAMING) connection_consume(&client->io, pending);
+    else if (pending > AHEAD_MAX) return;
+    connection_await_input(&client->io, &client->reader);
+}
+
+/* Of a stream's peer only its end matters. One that has sent too much ahead is noticed by the next write. */
 static void http_look_for_end(struct http_connection *client) {
     enum io_status status = client->io.open ? connection_fill(&client->io) : IO_BROKEN;
-    if (status == IO_WAIT) connection_await_input(&client->io, &client->reader);
-    if (status == IO_WAIT || status == IO_DONE) return;
-    if (client->phase == HTTP_STREAMING) http_connection_end(client, connection_close);
+    if (status == IO_WAIT || status == IO_DONE) http_keep_watching(client);
+    else if (client->phase == HTTP_STREAMING) http_connection_end(client, connection_close);
     else client->server->gone(client);
 }
 

@@ -99,12 +99,16 @@ static int http_skip_body(struct http_connection *client) {
     switch (http_connection_read_body(client, &bytes, &count, &problem)) {
     case HTTP_BODY_DATA:
         if (client->received <= SKIP_MAX) return 1;
-        http_connection_end(client, connection_close);
-        return 0;
+        break;
     case HTTP_BODY_MORE: connection_await_input(&client->io, &client->reader); return 0;
-    case HTTP_BODY_END: http_await_next(client); return 1;
-    default: http_connection_end(client, connection_close); return 0;
+    case HTTP_BODY_END:
+        if (client->server->closing) break;
+        http_await_next(client);
+        return 1;
+    default: break;
     }
+    http_connection_end(client, connection_close);
+    return 0;
 }
 
 /* A peer that sends requests but does not take the answers has to wait; so has one that sends very many at once. */

@@ -49,7 +49,8 @@ local refused <const> = {
     { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
   ["chunks with a length"] =
     { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" },
-  ["two codings"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
+  ["two codings"] =
+    { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
   ["chunked twice"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n" },
   ["a coding that we do not know"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n", 501 },
   ["a coding that is not chunked last"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, gzip\r\n\r\n" },
@@ -60,12 +61,14 @@ local refused <const> = {
   ["a first line without an end"] = { "GET /" .. ("x"):rep(9000), 414 },
   ["a long first line"] = { "GET /" .. ("x"):rep(9000) .. " HTTP/1.1\r\nHost: a\r\n\r\n", 414 },
   ["101 fields"] = { "GET / HTTP/1.1\r\nHost: a\r\n" .. ("X: y\r\n"):rep(100) .. "\r\n", 431 },
-  ["33 KiB of fields"] = { "GET / HTTP/1.1\r\nHost: a\r\n" .. ("X: " .. ("y"):rep(1000) .. "\r\n"):rep(33) .. "\r\n", 431 },
+  ["33 KiB of fields"] =
+    { "GET / HTTP/1.1\r\nHost: a\r\n" .. ("X: " .. ("y"):rep(1000) .. "\r\n"):rep(33) .. "\r\n", 431 },
 }
 
 local bad_chunks <const> = {
   ["a size that is no number"] = "x\r\n", ["no size"] = "\r\n", ["a size with 0x"] = "0x1\r\na\r\n0\r\n\r\n",
-  ["a negative size"] = "-1\r\n", ["a size of 2^64"] = "10000000000000000\r\n", ["a bare LF behind a size"] = "1\na\r\n0\r\n\r\n",
+  ["a negative size"] = "-1\r\n", ["a size of 2^64"] = "10000000000000000\r\n",
+  ["a bare LF behind a size"] = "1\na\r\n0\r\n\r\n",
   ["a space before a size"] = " 1\r\na\r\n0\r\n\r\n", ["more data than the size says"] = "1\r\nab\r\n0\r\n\r\n",
   ["a bare LF behind data"] = "1\r\na\n0\r\n\r\n", ["a NUL in an extension"] = "1;a=\0\r\na\r\n0\r\n\r\n",
   ["a bare LF behind the last chunk"] = "1\r\na\r\n0\n\r\n", ["a trailer without a colon"] = "0\r\nX\r\n\r\n",

@@ -32,8 +32,8 @@ describe("HTTP is spoken with", function()
   end)
 
   it("curl, which asks before it sends a body, and is told at once that it is too long", function()
-    local output <const> = run "head -c 2000000 /dev/zero | curl -s -m 20 -w '%{http_code} %{size_upload}' -o /dev/null \z
-      -H 'Expect: 100-continue' -X POST -T - URL/echo"
+    local output <const> = run "head -c 2000000 /dev/zero | curl -s -m 20 -w '%{http_code} %{size_upload}' \z
+      -o /dev/null -H 'Expect: 100-continue' -X POST -T - URL/echo"
     assert.matches("^413 ", output)
     local sized <const> = run "curl -s -m 20 -w '%{http_code} %{size_upload}' -o /dev/null \z
       -H 'Expect: 100-continue' -H 'Content-Length: 10000000000' --data-binary x URL/echo"

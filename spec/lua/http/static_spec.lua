@@ -30,7 +30,8 @@ describe("static files", function()
     local _ <close>, url <const> = serve()
     for path, case in pairs {
       ["a.txt"] = { "0123456789", "text/plain; charset=utf-8" }, [""] = { "<p>root", "text/html; charset=utf-8" },
-      ["sub/"] = { "<p>sub", "text/html; charset=utf-8" }, ["sub/b%20c.js"] = { "js", "text/javascript; charset=utf-8" },
+      ["sub/"] = { "<p>sub", "text/html; charset=utf-8" },
+      ["sub/b%20c.js"] = { "js", "text/javascript; charset=utf-8" },
       ["empty.css"] = { "", "text/css; charset=utf-8" },
     } do
       local answer <const> = get(url, "/files/" .. path)
@@ -41,7 +42,8 @@ describe("static files", function()
   it("are never those of another directory, or hidden", function()
     local _ <close>, url <const> = serve()
     for _, path in ipairs { "../../etc/passwd", "%2e%2e/%2e%2e/etc/passwd", "sub/../../x", "..%2fx", "%2fetc/passwd",
-      ".hidden", "sub/%2e%2e/a.txt", "a.txt/", "nothing", "sub/nothing", "..\\x", "a.txt%5c..", "/etc/passwd", "./a.txt" } do
+      ".hidden", "sub/%2e%2e/a.txt", "a.txt/", "nothing", "sub/nothing", "..\\x", "a.txt%5c..", "/etc/passwd",
+      "./a.txt" } do
       local answer <const> = get(url, "/files/" .. path)
       assert.same({ path, 404 }, { path, answer.status })
     end
