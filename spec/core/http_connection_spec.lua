@@ -33,6 +33,24 @@ describe("an HTTP connection", function()
     assert.is_true(fixture.is_over(conn))
   end)
 
+  it("ends when the client says both that it is kept and that it ends", function()
+    local _ <close>, url <const> = fixture.serve(path_of)
+    local conn <close> = fixture.connect(url)
+    conn:write(get("/", "Connection: keep-alive\r\nConnection: close\r\n"), get "/never")
+    assert.equal("close", fixture.read(conn).headers.connection)
+    assert.is_true(fixture.is_over(conn))
+  end)
+
+  it("answers what came before a request that is refused", function()
+    local _ <close>, url <const> = fixture.serve(path_of)
+    local conn <close> = fixture.connect(url)
+    conn:write(get "/one", (get "/two":gsub("GET", "HEAD")), "GET /bad HTTP/1.1\r\n\r\n", get "/never")
+    assert.equal("/one", fixture.read(conn).body)
+    assert.equal("4", fixture.read(conn, "HEAD").headers["content-length"])
+    assert.equal(400, fixture.read(conn).status)
+    assert.is_true(fixture.is_over(conn))
+  end)
+
   it("of HTTP/1.0 ends, unless the client asks for more", function()
     local _ <close>, url <const> = fixture.serve(path_of)
     local conn <close> = fixture.connect(url)
@@ -134,37 +152,6 @@ describe("an HTTP connection", function()
     assert.is_true(fixture.is_over(conn))
   end)
 
-  it("leaves nothing when the client vanishes, wherever that is", function()
-    local began
-    local _ <close>, url <const> = fixture.serve(function(request)
-      began = true
-      request:body()
-      if request.path == "/stream" then
-        return function(write)
-          while true do
-            write(("x"):rep(1000))
-            task.sleep(0.001)
-          end
-        end
-      end
-      task.sleep(0.01)
-      return "well"
-    end)
-    for _, text in ipairs { "", "GE", "GET / HTTP/1.1\r\nHos", get "/", get "/stream",
-      "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhel", get "/" .. get "/" .. get "/" } do
-      for _, ending in ipairs { "abort", "close" } do
-        began = false
-        local conn <const> = fixture.connect(url)
-        if text ~= "" then
-          conn:write(text)
-          conn:flush()
-        end
-        if text:find "\r\n\r\n" then helper.eventually(function() return began end) end
-        conn[ending](conn)
-      end
-    end
-  end)
-
   it("is served on a Unix socket", function()
     local path <const> = helper.temporary_name()
     local server <close> = assert(http.serve("unix:" .. path, path_of))
@@ -172,30 +159,5 @@ describe("an HTTP connection", function()
     local conn <close> = assert(net.connect("unix:" .. path, { timeout = 20 }))
     conn:write(get "/x")
     assert.equal("/x", fixture.read(conn).body)
-  end)
-end)
-
-describe("an HTTP server that is closed", function()
-  helper.leaves_nothing(before_each, after_each)
-
-  it("ends idle connections, and others with their answer", function()
-    local go <const> = task.channel(1)
-    local server <close>, url <const> = fixture.serve(function(request)
-      if request.path == "/slow" then go:receive() end
-      return request.path
-    end)
-    local idle <close> = fixture.connect(url)
-    idle:write(get "/")
-    fixture.read(idle)
-    local busy <close> = fixture.connect(url)
-    busy:write(get "/slow", get "/never")
-    helper.eventually(function() return server.sockets[1].active == 2 end)
-    task.sleep(0.01)
-    server:close()
-    assert.is_true(fixture.is_over(idle))
-    go:send(true)
-    local answer <const> = fixture.read(busy)
-    assert.same({ "/slow", "close" }, { answer.body, answer.headers.connection })
-    assert.is_true(fixture.is_over(busy))
   end)
 end)

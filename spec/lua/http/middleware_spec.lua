@@ -96,7 +96,8 @@ describe("cookies", function()
         domain = "example.org", secure = true, http_only = false, same_site = "strict" })
     end)
     assert.same({ "a=1; Path=/; HttpOnly; SameSite=Lax", "c=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax",
-      "b=2; Path=/x; Domain=example.org; Max-Age=60; Secure; SameSite=Strict" }, fixture.ask(url, "GET /").headers["set-cookie"])
+      "b=2; Path=/x; Domain=example.org; Max-Age=60; Secure; SameSite=Strict" },
+      fixture.ask(url, "GET /").headers["set-cookie"])
   end)
 
   it("refuse what would break out of them", function()
