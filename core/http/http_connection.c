@@ -67,7 +67,8 @@ void http_connection_hand_over(struct http_connection *client, struct connection
     http_free(client);
 }
 
-/* While a function makes the answer, what comes may be the next request, and is kept; behind a fan-out nothing follows. */
+/* While a function makes the answer, what comes may be the next request, and is kept; behind a fan-out's nothing
+ * follows. */
 static void http_keep_watching(struct http_connection *client) {
     size_t pending = connection_pending(&client->io);
     if (client->phase == HTTP_STREAMING) connection_consume(&client->io, pending);

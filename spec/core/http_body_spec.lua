@@ -35,6 +35,20 @@ describe("a request's body", function()
     end
   end)
 
+  it("comes whole from two pieces, wherever the cut is", function()
+    local _ <close>, url <const> = fixture.serve(echo)
+    local conn <close> = fixture.connect(url)
+    local text <const> = chunked { "hello", " world" }:gsub("5\r\n", "05;a=\"b\"\r\n")
+    for cut = 1, #text - 1 do
+      conn:write(text:sub(1, cut))
+      conn:flush()
+      task.sleep(0.001)
+      conn:write(text:sub(cut + 1))
+      local answer <const> = fixture.read(conn)
+      assert.same({ cut, 200, "hello world" }, { cut, answer.status, answer.body })
+    end
+  end)
+
   it("is empty when there is none", function()
     local _ <close>, url <const> = fixture.serve(function(request) return ("[%s]"):format(request:body()) end)
     assert.equal("[]", fixture.ask(url, "GET /").body)
@@ -63,46 +77,35 @@ describe("a request's body", function()
     assert.equal("12", fixture.ask(url, chunked { "hello", " ", "worlds" }).body)
   end)
 
-  it("over the limit is refused at once by its head, without being waited for", function()
-    local app <const> = http.app()
-    app:post("/", echo)
-    local _ <close>, url <const> = fixture.serve(app)
-    local conn <close> = fixture.connect(url)
-    conn:write(post "Content-Length: 10000000000\r\n")
-    local answer <const> = fixture.read(conn)
-    assert.same({ 413, "close" }, { answer.status, answer.headers.connection })
-    assert.is_true(fixture.is_over(conn))
-  end)
-
-  it("over the limit is refused when it comes in chunks", function()
-    local _ <close>, url <const> = fixture.serve(echo, { body_limit = 10 })
-    assert.equal(200, fixture.ask(url, chunked { "hello", "world" }).status)
-    assert.equal(413, fixture.ask(url, chunked { "hello", "world", "!" }).status)
-  end)
-
-  it("has the limit of its route", function()
-    local app <const> = http.app()
-    app:post("/", echo, { body_limit = 20 })
-    app:put("/", echo)
-    local _ <close>, url <const> = fixture.serve(app, { body_limit = 10 })
-    assert.equal(200, fixture.ask(url, post("Content-Length: 15\r\n", ("x"):rep(15))).status)
-    assert.equal(413, fixture.ask(url, post("Content-Length: 25\r\n", ("x"):rep(25))).status)
-    assert.equal(413, fixture.ask(url, (post("Content-Length: 15\r\n", ("x"):rep(15)):gsub("POST", "PUT"))).status)
-  end)
-
-  it("is asked for by 100 Continue only when the handler wants it", function()
+  it("comes in pieces by read_some, and then nil", function()
+    local got
     local _ <close>, url <const> = fixture.serve(function(request)
-      return request.method == "POST" and echo(request) or "not wanted"
+      local pieces <const> = {}
+      while true do
+        local piece <const> = request:read_some()
+        if not piece then break end
+        pieces[#pieces + 1] = piece
+      end
+      got = table.concat(pieces)
+      return ("%s %s"):format(request:read_some(), select(2, pcall(request.body, request)):match "read in pieces")
+    end)
+    assert.equal("nil read in pieces", fixture.ask(url, chunked { "hello", "world" }).body)
+    assert.equal("helloworld", got)
+  end)
+
+  it("fails in the loop over its chunks when it is no body, and request.failure says why", function()
+    local failure
+    local _ <close>, url <const> = fixture.serve(function(request)
+      for _ in request:chunks() do end
+      failure = request.failure
+      return "well"
     end)
     local conn <close> = fixture.connect(url)
-    conn:write(post "Content-Length: 5\r\nExpect: 100-continue\r\n")
-    assert.equal(100, fixture.read(conn).status)
-    conn:write "hello"
-    assert.equal("hello", fixture.read(conn).body)
-    conn:write((post "Content-Length: 5\r\nExpect: 100-continue\r\n":gsub("POST", "PUT")))
+    conn:write(post("Transfer-Encoding: chunked\r\n", "5\r\nhellowrong"), "GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n")
     local answer <const> = fixture.read(conn)
-    assert.same({ "not wanted", "close" }, { answer.body, answer.headers.connection })
+    assert.same({ "well", "close" }, { answer.body, answer.headers.connection })
     assert.is_true(fixture.is_over(conn))
+    assert.matches("^read the body: ", failure)
   end)
 
   it("that is cut short fails with 'closed'", function()

@@ -10,6 +10,10 @@ local refused <const> = {
   ["a bare LF in the first line"] = { "GET / HTTP/1.1\nHost: a\r\n\r\n" },
   ["a bare LF behind a field"] = { "GET / HTTP/1.1\r\nHost: a\nX: b\r\n\r\n" },
   ["a bare LF that ends the head"] = { "GET / HTTP/1.1\r\nHost: a\r\n\n" },
+  ["a bare CR in the first line"] = { "GET /\r HTTP/1.1\r\nHost: a\r\n\r\n" },
+  ["a CR twice"] = { "GET / HTTP/1.1\r\r\nHost: a\r\n\r\n" },
+  ["a DEL in a field"] = { "GET / HTTP/1.1\r\nHost: a\r\nX: \x7f\r\n\r\n" },
+  ["a byte beyond ASCII in a name"] = { "GET / HTTP/1.1\r\nHost: a\r\nX\xe9: b\r\n\r\n" },
   ["a bare CR in a field"] = { "GET / HTTP/1.1\r\nHost: a\r\nX: b\rc\r\n\r\n" },
   ["a NUL in a field"] = { "GET / HTTP/1.1\r\nHost: a\r\nX: b\0c\r\n\r\n" },
   ["a NUL in the target"] = { "GET /\0 HTTP/1.1\r\nHost: a\r\n\r\n" },
@@ -24,6 +28,10 @@ local refused <const> = {
   ["a name that is no token"] = { "GET / HTTP/1.1\r\nHost: a\r\nX(y): b\r\n\r\n" },
   ["no Host"] = { "GET / HTTP/1.1\r\n\r\n" },
   ["two Hosts"] = { "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n" },
+  ["two Hosts in one"] = { "GET / HTTP/1.1\r\nHost: a, b\r\n\r\n" },
+  ["a Host with a space"] = { "GET / HTTP/1.1\r\nHost: a b\r\n\r\n" },
+  ["another Host in small letters"] = { "GET / HTTP/1.1\r\nHost: a\r\nhost: b\r\n\r\n" },
+  ["two Hosts in HTTP/1.0"] = { "GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n" },
   ["a Host with a path"] = { "GET / HTTP/1.1\r\nHost: a/b\r\n\r\n" },
   ["a Host with a user"] = { "GET / HTTP/1.1\r\nHost: u@a\r\n\r\n" },
   ["a Host with a bad port"] = { "GET / HTTP/1.1\r\nHost: a:b\r\n\r\n" },
@@ -40,6 +48,9 @@ local refused <const> = {
   ["two lengths"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx" },
   ["two equal lengths"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 1\r\n\r\nx" },
   ["a list of lengths"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1, 1\r\n\r\nx" },
+  ["two lengths in HTTP/1.0"] = { "POST / HTTP/1.0\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nx" },
+  ["a length with a space inside"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1 1\r\n\r\nx" },
+  ["a length with a point"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1.0\r\n\r\nx" },
   ["a length with a sign"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\nx" },
   ["a negative length"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n" },
   ["a length in hex"] = { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0x1\r\n\r\nx" },
@@ -49,6 +60,9 @@ local refused <const> = {
     { "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
   ["chunks with a length"] =
     { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nContent-Length: 5\r\n\r\n0\r\n\r\n" },
+  ["a length with chunks in HTTP/1.0"] =
+    { "POST / HTTP/1.0\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" },
+  ["an empty coding"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding:\r\n\r\n" },
   ["two codings"] =
     { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n" },
   ["chunked twice"] = { "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked, chunked\r\n\r\n" },
@@ -72,6 +86,10 @@ local bad_chunks <const> = {
   ["a space before a size"] = " 1\r\na\r\n0\r\n\r\n", ["more data than the size says"] = "1\r\nab\r\n0\r\n\r\n",
   ["a bare LF behind data"] = "1\r\na\n0\r\n\r\n", ["a NUL in an extension"] = "1;a=\0\r\na\r\n0\r\n\r\n",
   ["a bare LF behind the last chunk"] = "1\r\na\r\n0\n\r\n", ["a trailer without a colon"] = "0\r\nX\r\n\r\n",
+  ["a size of 17 digits"] = "00000000000000001\r\na\r\n0\r\n\r\n", ["a size with an underscore"] = "1_0\r\n",
+  ["a bare CR behind a size"] = "1\ra\r\n0\r\n\r\n", ["a bare CR in an extension"] = "1;a\rb\r\na\r\n0\r\n\r\n",
+  ["a folded trailer"] = "0\r\nX: y\r\n z\r\n\r\n",
+  ["a coding in the trailer"] = "0\r\nTransfer-Encoding: chunked\r\n\r\n",
   ["a length in the trailer"] = "0\r\nContent-Length: 1\r\n\r\n",
 }
 

@@ -33,6 +33,25 @@ describe("an HTTP server's time limit", function()
     assert.is_false(handled)
   end)
 
+  it("for a head answers 408 also behind an answer", function()
+    local _ <close>, url <const> = fixture.serve(well, { header_timeout = 0.05 })
+    local conn <close> = fixture.connect(url)
+    conn:write "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET / HT"
+    assert.equal("well", fixture.read(conn).body)
+    assert.equal(408, fixture.read(conn).status)
+    assert.is_true(fixture.is_over(conn))
+  end)
+
+  it("for a head does not end one that is only idle", function()
+    local _ <close>, url <const> = fixture.serve(well, { header_timeout = 0.02 })
+    local conn <close> = fixture.connect(url)
+    for _ = 1, 3 do
+      conn:write "GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+      assert.equal("well", fixture.read(conn).body)
+      task.sleep(0.05)
+    end
+  end)
+
   it("for idle connections ends one that was answered", function()
     local _ <close>, url <const> = fixture.serve(well, { idle_timeout = 0.02 })
     local conn <close> = fixture.connect(url)
@@ -61,6 +80,23 @@ describe("an HTTP server's time limit", function()
       return "late"
     end, { header_timeout = 0.02, idle_timeout = 0.02, body_timeout = 0.02 })
     assert.equal("late", fixture.ask(url, "GET /").body)
+  end)
+
+  it("for a body fails reading it in pieces, and the handler still answers", function()
+    local got <const> = {}
+    local _ <close>, url <const> = fixture.serve(function(request)
+      while true do
+        local piece <const>, message <const>, code <const> = request:read_some()
+        if not piece then return http.response(503, message .. ", " .. code) end
+        got[#got + 1] = piece
+      end
+    end, { body_timeout = 0.05 })
+    local conn <close> = fixture.connect(url)
+    conn:write "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhello"
+    local answer <const> = fixture.read(conn)
+    assert.same({ 503, "read the body: the peer sends too slowly, timeout" }, { answer.status, answer.body })
+    assert.equal("hello", table.concat(got))
+    assert.is_true(fixture.is_over(conn))
   end)
 
   it("for a body ends one whose unread rest does not come", function()
