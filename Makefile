@@ -15,7 +15,8 @@ CFLAGS   ?= -O2 -g
 CPPFLAGS += -D_GNU_SOURCE -Icore -I/usr/include/lua5.4
 override CFLAGS += -std=gnu11 $(WARNINGS) -fno-strict-aliasing
 LDFLAGS  += -rdynamic
-LDLIBS   := -llua5.4 -lev -lcares -lcrypto -lz -lm
+# Lua is linked in whole: its calls are cheaper so, and modules in C find all of it in the binary.
+LDLIBS   := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -lev -lcares -lcrypto -lz -lm -ldl
 ifeq ($(TINY),1)
 CPPFLAGS += -DPERIGEE_TINY
 endif

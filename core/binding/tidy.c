@@ -9,7 +9,7 @@ enum {
     STEP_SIZE = 64              /* KiB that a step of the collector makes good */
 };
 
-static const double LOOK_SECONDS = 1, STEP_SECONDS = 0.002, PAUSE_SECONDS = 0.02, QUIET_SHARE = 0.25;
+static const double LOOK_SECONDS = 0.25, STEP_SECONDS = 0.002, PAUSE_SECONDS = 0.003, QUIET_SHARE = 0.25;
 
 static double clock_of(clockid_t id) {
     struct timespec time;
