@@ -46,6 +46,7 @@ static enum io_status drain_discard(struct drain *drain) {
     ssize_t count = drain->stream.transport->read(&drain->stream, scratch, INPUT_BLOCK_SIZE);
     int error = errno;
     pool_give(&drain->loop->input, scratch);
+    if (count > 0) drain->quiet_until = drain->loop->now + QUIET_SECONDS;
     if (count > 0 || (count < 0 && error == EAGAIN)) return IO_WAIT;
     return count ? IO_BROKEN : IO_END;
 }

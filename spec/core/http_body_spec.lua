@@ -3,20 +3,7 @@ local helper <const> = require "spec.helper"
 local http <const> = require "perigee.http"
 local task <const> = require "perigee.task"
 
-local function post(fields, body)
-  return ("POST / HTTP/1.1\r\nHost: a\r\n%s\r\n%s"):format(fields, body or "")
-end
-
-local function chunked(pieces)
-  local parts <const> = {}
-  for _, piece in ipairs(pieces) do parts[#parts + 1] = ("%x\r\n%s\r\n"):format(#piece, piece) end
-  return post("Transfer-Encoding: chunked\r\n", table.concat(parts) .. "0\r\nX-Trailer: y\r\n\r\n")
-end
-
-local function echo(request)
-  local body <const>, message <const>, code <const> = request:body()
-  return body or http.refuse(message, code)
-end
+local post <const>, chunked <const>, echo <const> = fixture.post, fixture.chunked, fixture.echo
 
 describe("a request's body", function()
   helper.leaves_nothing(before_each, after_each)

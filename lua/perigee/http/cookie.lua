@@ -8,13 +8,13 @@ local same_site <const> = { strict = "Strict", lax = "Lax", none = "None" }
 
 local function check_name(name)
   if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
-    error(("cookie name '%s': it must be a token (RFC 6265 4.1.1)"):format(tostring(name)), 4)
+    error(("cookie name '%s': it must be a token (RFC 6265 4.1.1)"):format(tostring(name)), 5)
   end
 end
 
 local function check_value(value)
   if type(value) ~= "string" or value:find "[%c%s\",;\\\128-\255]" then
-    error("a cookie's value must have no space, quote, comma, semicolon, backslash or control character: encode it", 4)
+    error("a cookie's value must have no space, quote, comma, semicolon, backslash or control character: encode it", 5)
   end
 end
 
@@ -46,6 +46,9 @@ end
 function M.format(name, value, options)
   options = options or {}
   check(name, value, options)
+  if options.max_age and math.type(options.max_age) ~= "integer" then
+    error("option 'max_age' must be a whole number of seconds", 3)
+  end
   local site <const> = options.same_site or "lax"
   if not same_site[site] then error("option 'same_site' must be strict, lax or none", 3) end
   local parts <const> = { name .. "=" .. value, "Path=" .. check_attribute("path", options.path or "/") }

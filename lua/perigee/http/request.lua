@@ -104,31 +104,28 @@ end
 ---@field path string where it is
 ---@field size integer bytes
 
-local function save(part, directory)
+--- Paths of files that are removed unless the form has come whole: a task may be cancelled while it waits for more.
+local Unfinished <const> = { __close = function(paths)
+  if paths.whole then return end
+  for _, path in ipairs(paths) do os.remove(path) end
+end }
+
+local function save(part, directory, paths)
   local path <const> = ("%s/%s-%s"):format(directory,
     digest.random(8):gsub(".", function(byte) return ("%02x"):format(byte:byte()) end), part.safe_name)
-  local file <const>, message <const> = io.open(path, "wb")
+  local file <close>, message <const> = io.open(path, "wb")
   if not file then return nil, "save the file: " .. message end
+  paths[#paths + 1] = path
   local size = 0
   for piece in part:chunks() do
     local written <const>, why <const> = file:write(piece)
-    if not written then
-      file:close()
-      os.remove(path)
-      return nil, "save the file: " .. why
-    end
+    if not written then return nil, "save the file: " .. why end
     size = size + #piece
   end
+  if part.failure then return nil, part.failure end
   local closed <const>, why <const> = file:close()
-  if part.failure or not closed then
-    os.remove(path)
-    return nil, part.failure or "save the file: " .. why
-  end
+  if not closed then return nil, "save the file: " .. why end
   return { name = part.name, filename = part.filename, type = part.type, path = path, size = size }
-end
-
-local function remove_all(files)
-  for _, file in ipairs(files) do os.remove(file.path) end
 end
 
 --- Reads a form of multipart/form-data with its files. With a directory the files are saved there while they come,
@@ -142,6 +139,7 @@ function Request:files(to)
   if type(to) == "function" then return each_part(self, function(part) to(part) end) end
   if type(to) ~= "string" then error("bad argument 'to' (a directory or a function expected)", 2) end
   local form <const> = { fields = {}, files = {} }
+  local paths <close> = setmetatable({ whole = false }, Unfinished)
   local ok <const>, message <const>, code <const> = each_part(self, function(part)
     if not part.filename then
       local value <const>, why <const>, short <const> = part:read_all()
@@ -149,14 +147,14 @@ function Request:files(to)
       form.fields[part.name or ""] = form.fields[part.name or ""] or value
       return true
     end
-    local file <const>, why <const> = save(part, to)
+    local file <const>, why <const> = save(part, to, paths)
     if not file then return false, why, part.code or "unreachable" end
     table.insert(form.files, file)
     return true
   end)
-  if ok then return form end
-  remove_all(form.files)
-  return nil, message, code
+  if not ok then return nil, message, code end
+  paths.whole = true
+  return form
 end
 
 local function urlencoded(text)

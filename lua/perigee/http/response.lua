@@ -60,7 +60,10 @@ end
 function Response:vary(name)
   local present <const> = self:get "Vary"
   if not present then return self:set("Vary", name) end
-  if type(present) == "string" and present:lower():find(name:lower(), 1, true) then return self end
+  local listed <const> = type(present) == "table" and table.concat(present, ",") or present
+  for field in listed:gmatch "[^%s,]+" do
+    if field == "*" or field:lower() == name:lower() then return self end
+  end
   return self:add("Vary", name)
 end
 

@@ -21,10 +21,11 @@ local function missing(request)
   return response.error(404, "nothing is served at " .. request.path)
 end
 
---- A directory is asked for with a slash at its end, so that the links of its page are right.
+--- A directory is asked for with a slash at its end, so that the links of its page are right. At its start one slash is
+--- left: behind two a browser takes the name for that of a host.
 local function to_directory(request)
   local query <const> = request.query_string
-  local path <const> = request.path:gsub("[^/]+", core.encode)
+  local path <const> = request.path:gsub("^/+", "/"):gsub("[^/]+", core.encode)
   return response.redirect(path .. "/" .. (query and "?" .. query or ""), 301)
 end
 

@@ -164,6 +164,23 @@ describe("http.serve", function()
     assert.equal("exists", code)
   end)
 
+  it("is only tried by perigee check, which says what is wrong with it", function()
+    local head <const> = 'local http <const> = require "perigee.http"\nlocal app <const> = http.app()\n'
+    local server <close> = assert(http.serve("http://127.0.0.1:0", print))
+    for text, expected in pairs {
+      ['app:get("/", print)\nhttp.serve("http://127.0.0.1:0", app)'] = "",
+      ['http.serve("http://127.0.0.1:0", app, { bodylimit = 1 })'] = "x.lua:3: there is no option 'bodylimit'",
+      ['app:get("x", print)'] = "x.lua:3: pattern 'x'",
+      ['app:get("/", print):get("/", print)'] = "x.lua:3: GET /: it has a handler already",
+      [('http.serve("%s", app)'):format(tostring(server.address))] = "Address already in use",
+    } do
+      local folder <close> = helper.directory { ["x.lua"] = head .. text .. "\n" }
+      local output <const>, status <const> = helper.run(("%s check %s/x.lua"):format(helper.binary, tostring(folder)))
+      assert.matches(expected, output, 1, true)
+      assert.equal(expected == "" and 0 or 1, status)
+    end
+  end)
+
   it("logs each answer when it is told to", function()
     local log <close> = fixture.log()
     local _ <close>, url <const> = fixture.serve(say "hello", { access_log = true })

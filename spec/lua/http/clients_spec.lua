@@ -1,6 +1,8 @@
 --- Programs that nobody here wrote, as clients of a server in a process of its own.
 
+local fixture <const> = require "spec.fixtures.http"
 local helper <const> = require "spec.helper"
+local http <const> = require "perigee.http"
 
 local SCRIPT <const> = [[
 local http <const> = require "perigee.http"
@@ -38,6 +40,29 @@ describe("HTTP is spoken with", function()
     local sized <const> = run "curl -s -m 20 -w '%{http_code} %{size_upload}' -o /dev/null \z
       -H 'Expect: 100-continue' -H 'Content-Length: 10000000000' --data-binary x URL/echo"
     assert.matches("^413 0", sized)
+  end)
+
+  it("curl, which sends a file, and is sent the same", function()
+    local output <const> = run "f=$(mktemp); head -c 500000 /dev/urandom > $f; \z
+      curl -s -m 20 --data-binary @$f URL/echo | cmp - $f && echo same; \z
+      curl -s -m 20 -H 'Transfer-Encoding: chunked' --data-binary @$f URL/echo | cmp - $f && echo same; rm $f"
+    assert.equal("same\nsame\n", output)
+  end)
+
+  it("curl, which asks for parts of a file, and goes on where it stopped", function()
+    local folder <close> = helper.directory { ["file.txt"] = "0123456789", ["begun"] = "01234" }
+    local _ <close>, url <const> = fixture.serve(http.app():static("/", tostring(folder)))
+    local base <const> = ("cd %s && curl -s -m 20 %s/file.txt"):format(tostring(folder), (url:gsub("^tcp", "http")))
+    assert.equal("234", (helper.run(base .. " -r 2-4")))
+    assert.equal("89", (helper.run(base .. " -r -2")))
+    assert.equal("416", (helper.run(base .. " -r 10- -o /dev/null -w '%{http_code}'")))
+    assert.equal("0123456789", (helper.run(base .. " -C - -o begun && cat begun")))
+  end)
+
+  it("curl, on a Unix socket", function()
+    local path <const> = helper.temporary_name()
+    local _ <close> = assert(http.serve("unix:" .. path, function(request) return request.path end))
+    assert.equal("/x", (helper.run(("curl -s -m 20 --unix-socket %s http://spec/x"):format(path))))
   end)
 
   it("curl in HTTP/1.0", function()

@@ -1,6 +1,7 @@
 local fixture <const> = require "spec.fixtures.http"
 local helper <const> = require "spec.helper"
 local http <const> = require "perigee.http"
+local task <const> = require "perigee.task"
 
 local function post(type_name, body)
   return ("POST / HTTP/1.1\r\nHost: a\r\nContent-Type: %s\r\nContent-Length: %d\r\n\r\n%s"):format(type_name, #body,
@@ -106,6 +107,28 @@ describe("files of a form", function()
     end)
     assert.same({ nil, "protocol" }, { got, code })
     assert.equal("", (helper.run("ls " .. tostring(folder))))
+  end)
+
+  it("leave nothing when the deadline passes or the client goes in the middle of a later one", function()
+    local folder <close> = helper.directory { [".keep"] = "" }
+    local whole <const> = part("one", "bytes", "1.txt")
+    local text <const> = post(MULTIPART, whole .. part("two", BYTES, "2.txt") .. "--XX--\r\n"):sub(1, -30)
+    local result
+    local _ <close>, url <const> = fixture.serve(function(request)
+      result = table.pack(task.deadline(request.query.wait and 0.1 or 20, request.files, request, tostring(folder)))
+      return "well"
+    end)
+    for target, code in pairs { ["/?wait=1"] = "timeout", ["/"] = "closed" } do
+      result = nil
+      local conn <close> = fixture.connect(url)
+      conn:write((text:gsub("POST /", "POST " .. target, 1)))
+      conn:flush()
+      helper.eventually(function() return helper.run("ls " .. tostring(folder)):find "2.txt" or result end)
+      if code == "closed" then conn:abort() end
+      helper.eventually(function() return result end)
+      assert.equal(code, result[result.n])
+      assert.equal("", (helper.run("ls " .. tostring(folder))))
+    end
   end)
 
   it("come from curl", function()

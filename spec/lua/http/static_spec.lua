@@ -56,6 +56,17 @@ describe("static files", function()
     assert.same({ 301, "/files/sub/?x=1" }, { answer.status, answer.headers.location })
   end)
 
+  it("of a directory are never sent for to another host", function()
+    local folder <close> = helper.directory { ["evil.example/index.html"] = "x" }
+    local app <const> = http.app()
+    app:static("/", tostring(folder))
+    local _ <close>, url <const> = fixture.serve(app)
+    for _, path in ipairs { "//evil.example", "///evil.example", "/%2fevil.example" } do
+      local answer <const> = get(url, path)
+      assert.same({ path, 301, "/evil.example/" }, { path, answer.status, answer.headers.location })
+    end
+  end)
+
   it("are shown hidden, indexed otherwise and kept by browsers when options say so", function()
     local _ <close>, url <const> = serve { hidden = true, index = "a.txt", max_age = 60 }
     assert.equal("secret", get(url, "/files/.hidden").body)
