@@ -62,7 +62,7 @@ local function allow_origin(options)
   for _, origin in ipairs(options.origins or { "*" }) do list[origin] = true end
   return function(origin)
     if list[origin] then return origin end
-    if list["*"] then return options.credentials and origin or "*" end
+    if list["*"] then return "*" end
   end
 end
 
@@ -82,8 +82,8 @@ end
 ---@return function middleware
 function M.cors(options)
   options = options or {}
-  if options.credentials and not options.origins then
-    error("option 'credentials' needs option 'origins': any page could act for the user otherwise", 2)
+  if options.credentials and (not options.origins or table.concat(options.origins, " "):find("*", 1, true)) then
+    error("option 'credentials' needs a list of 'origins' without \"*\": any page could act for the user otherwise", 2)
   end
   local allowed_for <const> = allow_origin(options)
   return function(request, next)

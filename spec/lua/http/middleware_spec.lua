@@ -63,6 +63,7 @@ describe("CORS", function()
     local other <const> = ask(url, "Origin: http://y\r\n").headers
     assert.same({ nil, "Origin" }, { other["access-control-allow-origin"], other.vary })
     assert.is_false(pcall(http.cors, { credentials = true }))
+    assert.is_false(pcall(http.cors, { credentials = true, origins = { "http://x", "*" } }))
   end)
 
   it("answers the question before", function()
