@@ -2,7 +2,7 @@
 "use strict";
 
 const assert = require("assert");
-const { run, desktop, phone, checkPhone, screenshot, eventually } = require("./browser");
+const { run, desktop, phone, checkPhone, screenshots, eventually } = require("./browser");
 const [url] = process.argv.slice(2);
 
 // The picture's pixels, as a text.
@@ -25,6 +25,5 @@ run(async (open) => {
   await Promise.all([changes(first), changes(second)]);
   await checkPhone(second);
   assert.ok((await second.locator("img").boundingBox()).width > 300);
-  await screenshot(first, "camera");
-  await screenshot(second, "camera-phone");
+  await screenshots(first, second, "camera");
 });

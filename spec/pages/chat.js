@@ -3,7 +3,7 @@
 
 const assert = require("assert");
 const { spawn } = require("child_process");
-const { run, desktop, phone, checkPhone, screenshot, eventually } = require("./browser");
+const { run, desktop, phone, checkPhone, screenshot, screenshots, eventually } = require("./browser");
 const [url, port] = process.argv.slice(2);
 
 async function enter(page, name) {
@@ -44,6 +44,8 @@ async function talk(ann, bob, nc) {
   await nc.heard("bob: Me too: <b>on</b> my phone, 안녕하세요 👋");
   await heard(ann, "Me too: <b>on</b> my phone, 안녕하세요 👋");
   assert.equal(await ann.locator("#log p.mine").count(), 1);
+  await say(ann, "w".repeat(120)); // wider than a phone
+  await heard(bob, "w".repeat(120));
 }
 
 async function refuseName(page) {
@@ -68,8 +70,7 @@ run(async (open) => {
   await enter(bob, "bob");
   await talk(ann, bob, nc);
   await checkPhone(bob);
-  await screenshot(ann, "chat");
-  await screenshot(bob, "chat-phone");
+  await screenshots(ann, bob, "chat");
   nc.stdin.end("/quit\n");
   await heard(ann, "carl has left");
   await say(bob, "/nick rob");
@@ -78,4 +79,8 @@ run(async (open) => {
   await leave(bob);
   await enter(bob, "bob");
   await heard(bob, "I am, in a terminal.");
+  const late = await open(url, desktop);
+  await enter(late, "dave");
+  await heard(late, "I am, in a terminal.");
+  await heard(late, "bob is now rob");
 });

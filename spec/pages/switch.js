@@ -2,7 +2,7 @@
 "use strict";
 
 const assert = require("assert");
-const { run, desktop, phone, checkPhone, screenshot } = require("./browser");
+const { run, desktop, phone, checkPhone, screenshots } = require("./browser");
 const [url] = process.argv.slice(2);
 
 async function shows(page, state) {
@@ -20,13 +20,12 @@ run(async (open) => {
   await shows(second, "OFF");
   const off = await colour(first);
   await checkPhone(second);
-  await screenshot(first, "switch-off");
+  await screenshots(first, second, "switch-off");
   await first.click("#switch");
   await shows(first, "ON");
   await shows(second, "ON");
   assert.notEqual(await colour(first), off);
-  await screenshot(first, "switch-on");
-  await screenshot(second, "switch-on-phone");
+  await screenshots(first, second, "switch-on");
   await shows(await open(url, desktop), "ON");
   await second.tap("#switch");
   await shows(first, "OFF");
