@@ -16,7 +16,7 @@ CPPFLAGS += -D_GNU_SOURCE -Icore -I/usr/include/lua5.4
 override CFLAGS += -std=gnu11 $(WARNINGS) -fno-strict-aliasing
 LDFLAGS  += -rdynamic
 # Lua is linked in whole: its calls are cheaper so, and modules in C find all of it in the binary.
-LDLIBS   := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -lev -lcares -lcrypto -lz -lm -ldl
+LDLIBS   := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -lev -lcares -lssl -lcrypto -lz -lm -ldl
 ifeq ($(TINY),1)
 CPPFLAGS += -DPERIGEE_TINY
 endif

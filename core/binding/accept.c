@@ -2,18 +2,19 @@
  * handler ends; the handler's error is reported and closes just that connection. */
 #include "binding/address.h"
 #include "binding/connection.h"
+#include "binding/descriptor.h"
 #include "binding/listener.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 
 struct arrival {
     struct listener_object *listener;
-    int fd;
+    const struct stream *stream;
     const struct endpoint *peer;
     struct task *task;
 };
 
-/* Makes connection and task of an accepted descriptor; everything that can fail comes before it is taken. */
+/* Makes connection and task of an accepted client; everything that can fail comes before its stream is taken. */
 static int accept_take(lua_State *L) {
     struct arrival *arrival = lua_touserdata(L, 1);
     struct listener_object *listener = arrival->listener;
@@ -22,7 +23,8 @@ static int accept_take(lua_State *L) {
     lua_rawgeti(L, LUA_REGISTRYINDEX, listener->handler);
     lua_insert(L, -2);
     lua_xmove(L, task->L, 2);
-    connection_adopt(connection, listener->runtime, arrival->fd, listener->scheme, arrival->peer);
+    connection_adopt_stream(connection, listener->runtime, *arrival->stream, listener->scheme, arrival->peer);
+    if (listener->adopted) connection_part(listener->adopted, &connection->io);
     connection->io.timeout = listener->timeout;
     connection->io.high_water = listener->high_water;
     connection->listener = listener;
@@ -33,24 +35,25 @@ static int accept_take(lua_State *L) {
     return 0;
 }
 
-static int accept_connection(struct listener_object *listener, int fd, const struct endpoint *peer) {
-    struct arrival arrival = {listener, fd, peer, NULL};
+static int accept_connection(struct listener_object *listener, const struct stream *stream,
+                             const struct endpoint *peer) {
+    struct arrival arrival = {listener, stream, peer, NULL};
     if (runtime_call(listener->runtime, accept_take, &arrival) < 0) return -1;
-    task_start(arrival.task);
+    if (listener->adopted) task_schedule(arrival.task); /* some other task is running */
+    else task_start(arrival.task);
     return 0;
 }
 
 static const struct listener_protocol protocol = {.accepted = accept_connection};
 
-static struct address_object *check_arguments(lua_State *L, int options) {
+static enum scheme check_arguments(lua_State *L, int options) {
     static const char *const names[] = {LISTENER_OPTIONS, "timeout", NULL};
-    struct address_object *address = address_test(L, 1);
-    luaL_argcheck(L, address, 1, "it must be an address");
-    if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
-        luaL_error(L, "listen cannot use the scheme '%s': tcp:// and unix: can be listened on",
-                   scheme_name(address->scheme));
+    enum scheme scheme = listener_check_address(L);
+    if (scheme != SCHEME_TCP && scheme != SCHEME_TLS && scheme != SCHEME_UNIX && !descriptor_test(L, 1))
+        luaL_error(L, "listen cannot use the scheme '%s': tcp://, tls:// and unix: can be listened on",
+                   scheme_name(scheme));
     support_check_options(L, options, names);
-    return address;
+    return scheme_is_tls(scheme) ? SCHEME_TLS : SCHEME_TCP;
 }
 
 /* listener.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
@@ -62,8 +65,8 @@ int connection_probe(lua_State *L) {
 
 /* listener.listen(address, handler, options) -> listener, or nil, message, code */
 int connection_listen(lua_State *L) {
-    struct address_object *address = check_arguments(L, 3);
+    enum scheme scheme = check_arguments(L, 3);
     struct listener_object *listener = listener_new(L, &protocol, 0);
     listener->timeout = (float)support_option_seconds(L, 3, "timeout", CONNECTION_TIMEOUT);
-    return listener_listen(L, listener, address->scheme);
+    return listener_listen(L, listener, scheme);
 }

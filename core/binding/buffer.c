@@ -11,12 +11,22 @@
 
 static const char CLASS[] = "perigee.buffer", BLOCK_CLASS[] = "perigee.block";
 
-struct buffer_object *buffer_test(lua_State *L, int index) {
+struct buffer_object *buffer_peek(lua_State *L, int index) {
     return luaL_testudata(L, index, CLASS);
 }
 
+static struct buffer_object *check_here(lua_State *L, int argument, struct buffer_object *buffer) {
+    if (!buffer->block->data) luaL_argerror(L, argument, "the buffer is empty: its memory has moved to another thread");
+    return buffer;
+}
+
+struct buffer_object *buffer_test(lua_State *L, int index) {
+    struct buffer_object *buffer = buffer_peek(L, index);
+    return buffer ? check_here(L, index, buffer) : NULL;
+}
+
 struct buffer_object *buffer_check(lua_State *L, int argument) {
-    return luaL_checkudata(L, argument, CLASS);
+    return check_here(L, argument, luaL_checkudata(L, argument, CLASS));
 }
 
 unsigned char *buffer_object_data(const struct buffer_object *buffer) {
@@ -42,11 +52,15 @@ static void tell_collector(lua_State *L, size_t bytes) {
 
 /* Memory in Lua's hands: what a buffer and its views refer to. It alone has a finalizer, so that a view, which may be made
  * for every message, costs the collector next to nothing. */
-static struct block *push_block(lua_State *L, size_t size) {
-    struct block **holder = support_new(L, BLOCK_CLASS, sizeof(struct block *), 0);
-    *holder = block_new(size);
-    if (*holder) tell_collector(L, size);
-    return *holder;
+static struct block **push_holder(lua_State *L) {
+    return support_new(L, BLOCK_CLASS, sizeof(struct block *), 0);
+}
+
+void buffer_push_owner(lua_State *L, struct block **block) {
+    struct block **holder = push_holder(L);
+    *holder = *block;
+    *block = NULL;
+    tell_collector(L, (*holder)->size);
 }
 
 static int block_gc(lua_State *L) {
@@ -56,46 +70,47 @@ static int block_gc(lua_State *L) {
     return 0;
 }
 
-/* A buffer of the block object on top of the stack, which it replaces. */
-static struct buffer_object *push_buffer(lua_State *L, struct block *block) {
+struct buffer_object *buffer_push(lua_State *L, int owner, size_t offset, size_t count, const struct element *element) {
+    struct block **holder = lua_touserdata(L, owner);
+    lua_pushvalue(L, owner);
     struct buffer_object *buffer = support_new(L, CLASS, sizeof *buffer, 1);
-    buffer->block = block;
+    *buffer = (struct buffer_object){*holder, offset, count, element};
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, 1);
     return buffer;
 }
 
-static int buffer_push_new(lua_State *L, size_t count, const struct element *element) {
-    struct block *block = count > PTRDIFF_MAX / element->size ? NULL : push_block(L, count * element->size);
-    if (!block) return luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
-    struct buffer_object *buffer = push_buffer(L, block);
-    buffer->count = count;
-    buffer->element = element;
-    return 1;
+struct buffer_object *buffer_push_new(lua_State *L, size_t count, const struct element *element) {
+    struct block **holder = push_holder(L);
+    if (count <= PTRDIFF_MAX / element->size) *holder = block_new(count * element->size);
+    if (!*holder) luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
+    tell_collector(L, (*holder)->size);
+    struct buffer_object *buffer = buffer_push(L, -1, 0, count, element);
+    lua_remove(L, -2);
+    return buffer;
 }
 
 /* A view of the buffer at argument 1. */
 static int buffer_push_view(lua_State *L, const struct buffer_object *of, size_t offset, size_t count,
                             const struct element *element) {
     lua_getiuservalue(L, 1, 1);
-    struct buffer_object *view = push_buffer(L, of->block);
-    view->offset = of->offset + offset;
-    view->count = count;
-    view->element = element;
+    buffer_push(L, -1, of->offset + offset, count, element);
     return 1;
 }
 
 /* buffer.new(bytes): zeroed bytes */
 static int buffer_new_bytes(lua_State *L) {
     luaL_checkinteger(L, 1);
-    return buffer_push_new(L, support_check_size(L, 1, 0, 0), element_find("u8"));
+    buffer_push_new(L, support_check_size(L, 1, 0, 0), element_find("u8"));
+    return 1;
 }
 
 /* buffer.array(type, count): zeroed elements */
 static int buffer_array(lua_State *L) {
     const struct element *element = check_element(L, 1);
     luaL_checkinteger(L, 2);
-    return buffer_push_new(L, support_check_size(L, 2, 0, 0), element);
+    buffer_push_new(L, support_check_size(L, 2, 0, 0), element);
+    return 1;
 }
 
 /* buffer.from(string): a copy of its bytes */
@@ -216,15 +231,17 @@ static int buffer_length_of(lua_State *L) {
 }
 
 static int buffer_equal(lua_State *L) {
-    struct buffer_object *a = buffer_test(L, 1), *b = buffer_test(L, 2);
-    lua_pushboolean(L, a && b && a->element == b->element && a->count == b->count &&
+    struct buffer_object *a = buffer_peek(L, 1), *b = buffer_peek(L, 2);
+    int are_here = a && b && a->block->data && b->block->data;
+    lua_pushboolean(L, are_here && a->element == b->element && a->count == b->count &&
                            memcmp(buffer_object_data(a), buffer_object_data(b), buffer_object_bytes(a)) == 0);
     return 1;
 }
 
 static int buffer_tostring(lua_State *L) {
-    struct buffer_object *buffer = buffer_check(L, 1);
-    lua_pushfstring(L, "buffer: %I x %s", (LUAI_UACINT)buffer->count, buffer->element->name);
+    struct buffer_object *buffer = luaL_checkudata(L, 1, CLASS);
+    if (buffer->block->data) lua_pushfstring(L, "buffer: %I x %s", (LUAI_UACINT)buffer->count, buffer->element->name);
+    else lua_pushliteral(L, "buffer: moved to another thread");
     return 1;
 }
 

@@ -83,8 +83,8 @@ static size_t check_addresses(lua_State *L, struct endpoint *endpoints) {
     while (count < ADDRESSES_MAX && lua_geti(L, CONNECT_ADDRESSES, (lua_Integer)count + 1) != LUA_TNIL) {
         struct address_object *address = address_test(L, -1);
         luaL_argcheck(L, address, CONNECT_ADDRESSES, "it must be a list of addresses");
-        if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
-            luaL_error(L, "connect cannot use the scheme '%s': tcp:// and unix: can be connected to",
+        if (address->scheme != SCHEME_TCP && address->scheme != SCHEME_TLS && address->scheme != SCHEME_UNIX)
+            luaL_error(L, "connect cannot use the scheme '%s': tcp://, tls:// and unix: can be connected to",
                        scheme_name(address->scheme));
         endpoints[count].length = address->endpoint.length;
         memcpy(&endpoints[count++].as, &address->endpoint.as, address->endpoint.length);

@@ -1,10 +1,13 @@
 /* core.connection: the class, its properties and its end. */
 #include "binding/connection.h"
 #include "binding/address.h"
+#include "binding/connection_descriptors.h"
 #include "binding/listener.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
+#include "binding/tls.h"
+#include "io/tls_failure.h"
 #include "system/socket.h"
 
 #include <errno.h>
@@ -27,6 +30,11 @@ void connection_adopt(struct connection_object *connection, struct runtime *runt
                       const struct endpoint *peer) {
     struct stream stream;
     stream_init_plain(&stream, fd);
+    connection_adopt_stream(connection, runtime, stream, scheme, peer);
+}
+
+void connection_adopt_stream(struct connection_object *connection, struct runtime *runtime, struct stream stream,
+                             enum scheme scheme, const struct endpoint *peer) {
     connection_init(&connection->io, &runtime->loop, stream);
     connection->scheme = (uint8_t)scheme;
     if (peer) endpoint_pack(peer, &connection->peer);
@@ -49,7 +57,7 @@ static const char *failure_text(int failure) {
     case FAILURE_OURS: return "the connection is closed";
     case FAILURE_LIMIT: return "more bytes than the limit allows";
     case FAILURE_TIMEOUT: return "timed out";
-    default: return strerror(failure);
+    default: return tls_is_error(failure) ? tls_error_text(failure) : strerror(failure);
     }
 }
 
@@ -59,7 +67,7 @@ static const char *failure_code(int failure) {
     case FAILURE_OURS: return "closed";
     case FAILURE_LIMIT: return "limit";
     case FAILURE_TIMEOUT: return "timeout";
-    default: return support_code(failure);
+    default: return tls_is_error(failure) ? "tls" : support_code(failure);
     }
 }
 
@@ -134,6 +142,8 @@ static int connection_index(lua_State *L) {
     else if (strcmp(name, "queued") == 0) lua_pushinteger(L, (lua_Integer)connection->io.output.length);
     else if (strcmp(name, "is_open") == 0) lua_pushboolean(L, connection->io.open);
     else if (strcmp(name, "error") == 0) connection_push_error(L, connection);
+    else if (strcmp(name, "tls") == 0) tls_push_session(L, &connection->io);
+    else if (strcmp(name, "peer_credentials") == 0) descriptors_push_credentials(L, connection);
     else lua_pushnil(L);
     return 1;
 }
@@ -187,6 +197,12 @@ int luaopen_core_connection(lua_State *L) {
     luaL_setfuncs(L, connection_line_methods, 0);
     luaL_setfuncs(L, connection_write_methods, 0);
     luaL_setfuncs(L, connection_pipe_methods, 0);
+    luaL_setfuncs(L, connection_tls_methods, 0);
+    luaL_setfuncs(L, connection_descriptor_methods, 0);
+    receipt_open(L);
+    luaL_requiref(L, "core.descriptor", luaopen_core_descriptor, 0); /* the classes of what is received */
+    luaL_requiref(L, "core.datagram", luaopen_core_datagram, 0);
+    lua_pop(L, 2);
     connect_open(L);
     luaL_newlib(L, functions);
     return 1;

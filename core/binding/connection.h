@@ -13,7 +13,7 @@
 struct runtime;
 struct listener_object;
 
-/* Why the last operation failed; an errno value where the system gave one. */
+/* Why the last operation failed; an errno value where the system gave one, or one of io/tls_failure.h. */
 enum {
     FAILURE_CLOSED = -1, /* the peer has ended its side */
     FAILURE_OURS = -2,   /* we have closed it, or ended our side */
@@ -35,6 +35,8 @@ struct connection_object *connection_new(lua_State *L);
 /* Opens a new one by taking fd. `peer` may be NULL. */
 void connection_adopt(struct connection_object *connection, struct runtime *runtime, int fd, enum scheme scheme,
                       const struct endpoint *peer);
+void connection_adopt_stream(struct connection_object *connection, struct runtime *runtime, struct stream stream,
+                             enum scheme scheme, const struct endpoint *peer);
 struct connection_object *connection_check(lua_State *L, int argument);
 
 /* Fails with the message for `failure`: "read from tcp://127.0.0.1:5000: closed by the peer". */
@@ -44,7 +46,7 @@ int connection_fail(lua_State *L, struct connection_object *connection, const ch
 void connection_on_handler_ended(struct task *task, void *context);
 
 extern const luaL_Reg connection_read_methods[], connection_line_methods[], connection_write_methods[],
-    connection_pipe_methods[];
+    connection_pipe_methods[], connection_tls_methods[];
 
 int connection_connect(lua_State *L); /* core.connection.connect */
 int connection_listen(lua_State *L);  /* core.listener.listen */

@@ -29,6 +29,14 @@ int connection_park_writer(lua_State *L, struct connection_object *connection, s
     return task_wait(L, task, until, interrupt_wait, &connection->io, context, step);
 }
 
+int connection_park_for_room(lua_State *L, struct connection_object *connection, double until, lua_KContext context,
+                             lua_KFunction step) {
+    struct task *task = task_begin_wait(L, "write");
+    if (connection->io.writer) return luaL_error(L, "another task is waiting to write to this connection");
+    connection_await_room(&connection->io, &task->waiter);
+    return task_wait(L, task, until, interrupt_wait, &connection->io, context, step);
+}
+
 enum io_status connection_try_fill(struct connection_object *connection) {
     return connection->io.open ? connection_fill(&connection->io) : IO_BROKEN;
 }

@@ -14,6 +14,10 @@ int connection_park_reader(lua_State *L, struct connection_object *connection, d
 int connection_park_writer(lua_State *L, struct connection_object *connection, size_t level, double until,
                            lua_KContext context, lua_KFunction step);
 
+/* The same until the kernel has room. */
+int connection_park_for_room(lua_State *L, struct connection_object *connection, double until, lua_KContext context,
+                             lua_KFunction step);
+
 /* connection_fill, for a connection that may be closed: then BROKEN. */
 enum io_status connection_try_fill(struct connection_object *connection);
 /* Why a read cannot go on, after END or BROKEN. */

@@ -3,6 +3,7 @@
 #include "binding/datagram.h"
 #include "binding/address.h"
 #include "binding/buffer.h"
+#include "binding/descriptor.h"
 #include "binding/modules.h"
 #include "binding/socket_options.h"
 #include "binding/support.h"
@@ -123,16 +124,47 @@ static int datagram_object_send(lua_State *L) {
 
 /* Making and ending. */
 
+static struct datagram_object *datagram_new(lua_State *L) {
+    struct datagram_object *object = support_new(L, CLASS, sizeof *object, 0);
+    object->runtime = runtime_of(L);
+    object->handler = object->anchor = LUA_NOREF;
+    object->timeout = INFINITY;
+    object->max_tasks = MAX_TASKS;
+    return object;
+}
+
+static unsigned is_connected(int fd) {
+    struct endpoint peer;
+    return socket_remote(fd, &peer) == 0;
+}
+
+void datagram_push(lua_State *L, int *fd) {
+    struct datagram_object *object = datagram_new(L);
+    object->connected = is_connected(*fd) & 1u;
+    descriptor_set_blocking(*fd, 0);
+    datagram_init(&object->io, &object->runtime->loop, *fd);
+    *fd = -1;
+}
+
+/* A descriptor in the place of the address to bind is taken over. */
+static int open_socket(lua_State *L, const struct endpoint *local, const struct endpoint *remote,
+                       const struct socket_options *options) {
+    struct descriptor_object *descriptor = descriptor_test(L, 1);
+    if (!descriptor) return socket_datagram(local, remote, AF_INET, options);
+    descriptor_set_blocking(descriptor->fd, 0);
+    return descriptor_take(descriptor);
+}
+
 static const struct endpoint *check_endpoint(lua_State *L, int argument) {
-    if (lua_isnoneornil(L, argument)) return NULL;
+    if (lua_isnoneornil(L, argument) || (argument == 1 && descriptor_test(L, 1))) return NULL;
     struct address_object *object = address_test(L, argument);
     luaL_argcheck(L, object, argument, "it must be an address");
     luaL_argcheck(L, object->scheme == SCHEME_UDP, argument, "only udp:// addresses make datagram sockets");
     return &object->endpoint;
 }
 
-/* datagram.open(local, remote, options) -> socket, or nil, message, code. local: what to bind, or nil; remote: what to
- * connect to, or nil. options: timeout (seconds), max_tasks, and those of sockets */
+/* datagram.open(local, remote, options) -> socket, or nil, message, code. local: what to bind, a descriptor to take over,
+ * or nil; remote: what to connect to, or nil. options: timeout (seconds), max_tasks, and those of sockets */
 static int datagram_open(lua_State *L) {
     static const char *const names[] = {"receive_buffer", "send_buffer", "reuseport", "v6only",
                                         "broadcast",      "timeout",     "max_tasks", NULL};
@@ -141,14 +173,14 @@ static int datagram_open(lua_State *L) {
     const struct endpoint *local = check_endpoint(L, 1), *remote = check_endpoint(L, 2);
     support_check_options(L, 3, names);
     socket_options_check(L, 3, &options);
-    struct datagram_object *object = support_new(L, CLASS, sizeof *object, 0);
-    object->runtime = runtime_of(L);
-    object->handler = object->anchor = LUA_NOREF;
+    int failed = descriptor_test(L, 1) ? descriptor_check_kind(L, 1, DESCRIPTOR_DATAGRAM, "open") : 0;
+    if (failed) return failed;
+    struct datagram_object *object = datagram_new(L);
     object->timeout = (float)support_option_seconds(L, 3, "timeout", INFINITY);
     object->max_tasks = (unsigned)support_option_integer(L, 3, "max_tasks", 1, INT_MAX, MAX_TASKS);
-    object->connected = remote != NULL;
-    int fd = socket_datagram(local, remote, AF_INET, &options);
+    int fd = open_socket(L, local, remote, &options);
     if (fd < 0) return support_fail_errno(L, errno, "open", luaL_tolstring(L, local ? 1 : 2, NULL));
+    object->connected = is_connected(fd) & 1u;
     datagram_init(&object->io, &object->runtime->loop, fd);
     return 1;
 }

@@ -4,6 +4,7 @@
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
+#include "binding/tls.h"
 
 #include <math.h>
 #include <openssl/rand.h>
@@ -141,7 +142,8 @@ enum property {
     PROPERTY_ID,
     PROPERTY_LENGTH,
     PROPERTY_IS_OPEN,
-    PROPERTY_ELAPSED
+    PROPERTY_ELAPSED,
+    PROPERTY_TLS
 };
 
 static const char *const properties[] = {
@@ -150,6 +152,7 @@ static const char *const properties[] = {
     [PROPERTY_HEADERS] = "headers", [PROPERTY_COOKIES] = "cookies", [PROPERTY_PARAMS] = "params",
     [PROPERTY_PEER] = "peer",       [PROPERTY_ID] = "id",           [PROPERTY_LENGTH] = "length",
     [PROPERTY_IS_OPEN] = "is_open", [PROPERTY_ELAPSED] = "elapsed", [PROPERTY_QUERY_STRING] = "query_string",
+    [PROPERTY_TLS] = "tls",
 };
 
 static void push_query_string(lua_State *L, const struct http_request *request) {
@@ -185,6 +188,10 @@ static int push_property(lua_State *L, struct http_request *request, enum proper
         else lua_pushnil(L);
         return 1;
     case PROPERTY_IS_OPEN: lua_pushboolean(L, request->client && request->client->io.open); return 1;
+    case PROPERTY_TLS:
+        if (request->client) tls_push_session(L, &request->client->io);
+        else lua_pushnil(L);
+        return http_request_keep(L, "tls");
     case PROPERTY_ELAPSED: lua_pushnumber(L, runtime_of(L)->loop.now - request->began); return 1;
     }
     return 0;

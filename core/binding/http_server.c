@@ -204,11 +204,14 @@ static void on_ended(struct http_connection *client) {
 
 /* The protocol. */
 
-static int accept_client(struct listener_object *listener, int fd, const struct endpoint *peer) {
+static int accept_client(struct listener_object *listener, const struct stream *stream, const struct endpoint *peer) {
     struct http_server_object *server = listener_server(listener);
-    struct http_connection *client = http_connection_new(&server->io, fd, peer);
+    struct http_connection *client = http_connection_new(&server->io, stream, peer);
     if (!client) return -1;
     client->io.high_water = listener->high_water;
+    if (!listener->adopted) return 0;
+    connection_part(listener->adopted, &client->io);
+    http_connection_look(client);
     return 0;
 }
 
@@ -235,17 +238,17 @@ static void free_server(struct listener_object *listener) {
 static const struct listener_protocol protocol = {
     .accepted = accept_client, .closed = close_server, .freed = free_server};
 
-static struct address_object *check_address(lua_State *L) {
-    struct address_object *address = address_test(L, 1);
-    luaL_argcheck(L, address, 1, "it must be an address");
-    if (address->scheme != SCHEME_HTTP && address->scheme != SCHEME_TCP && address->scheme != SCHEME_UNIX)
-        luaL_error(L, "HTTP cannot be served on the scheme '%s': http:// and unix: can", scheme_name(address->scheme));
-    return address;
+static enum scheme check_address(lua_State *L) {
+    enum scheme scheme = listener_check_address(L);
+    if (scheme == SCHEME_UDP)
+        luaL_error(L, "HTTP cannot be served on the scheme 'udp': http://, https:// and unix: can");
+    return scheme;
 }
 
 /* http.listen(address, handler, options) -> listener, or nil, message, code */
 int http_listen(lua_State *L) {
-    check_address(L);
+    enum scheme given = check_address(L);
+    int is_tls = given == SCHEME_TLS || given == SCHEME_HTTPS;
     http_options_check(L, 3);
     struct listener_object *listener = listener_new(L, &protocol, sizeof(struct http_server_object));
     struct http_server_object *server = listener_server(listener);
@@ -259,7 +262,7 @@ int http_listen(lua_State *L) {
     server->on_failure = http_option_function(L, 3, "on_failure");
     server->on_refused = http_option_function(L, 3, "on_refused");
     server->on_finished = http_option_function(L, 3, "on_finished");
-    return listener_listen(L, listener, SCHEME_HTTP);
+    return listener_listen(L, listener, is_tls ? SCHEME_HTTPS : SCHEME_HTTP);
 }
 
 /* http.probe(address, options) -> true, or nil, message, code: could it be listened on now? */

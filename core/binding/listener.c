@@ -2,6 +2,7 @@
 #include "binding/listener.h"
 #include "binding/address.h"
 #include "binding/connection.h"
+#include "binding/descriptor.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/socket_options.h"
@@ -16,7 +17,7 @@ static const char CLASS[] = "perigee.listener", ON_REFUSED[] = "perigee.on_refus
 
 static const double REFUSED_SECONDS = 1; /* between two reports of refused clients */
 
-static struct listener_object *check_listener(lua_State *L) {
+struct listener_object *listener_check(lua_State *L) {
     return luaL_checkudata(L, 1, CLASS);
 }
 
@@ -26,6 +27,7 @@ static void listener_let_go(struct listener_object *object) {
     lua_State *L = object->runtime->L;
     luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
     luaL_unref(L, LUA_REGISTRYINDEX, object->anchor);
+    listener_tls_release(L, &object->tls);
     object->handler = object->anchor = LUA_NOREF;
     scope_drop(object->scope);
     object->scope = NULL;
@@ -33,23 +35,30 @@ static void listener_let_go(struct listener_object *object) {
 
 static void listener_object_end(struct listener_object *object) {
     if (!object->io.open) return;
-    socket_unlink(&object->address);
+    if (!object->keep_path) socket_unlink(&object->address);
     listener_close(&object->io);
     if (object->protocol->closed) object->protocol->closed(object);
     listener_let_go(object);
 }
 
 void listener_on_connection_ended(struct listener_object *object) {
-    if (object->active-- == object->max_connections) listener_pause(&object->io, 0);
+    if (object->active-- == object->max_connections) listener_pause(&object->io, object->paused);
     listener_let_go(object);
+}
+
+void listener_take(struct listener_object *object, struct stream *stream, const struct endpoint *peer) {
+    if (object->protocol->accepted(object, stream, peer) == 0) return;
+    stream->transport->close(stream);
+    listener_on_connection_ended(object);
 }
 
 static void listener_on_accepted(struct listener *io, int fd, const struct endpoint *peer) {
     struct listener_object *object = (struct listener_object *)io;
+    struct stream stream;
     if (++object->active == object->max_connections) listener_pause(io, 1);
-    if (object->protocol->accepted(object, fd, peer) == 0) return;
-    close(fd);
-    listener_on_connection_ended(object);
+    stream_init_plain(&stream, fd);
+    if (object->tls.context) listener_shake_hands(object, &stream, peer);
+    else listener_take(object, &stream, peer);
 }
 
 static int listener_report_refused(lua_State *L) {
@@ -76,6 +85,8 @@ static void check_options(lua_State *L, int table, struct listener_object *objec
     socket_options_check(L, table, options);
     object->max_connections = (unsigned)support_option_integer(L, table, "max_connections", 1, INT_MAX, INT_MAX);
     object->high_water = (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
+    object->paused = support_option_boolean(L, table, "paused", 0) != 0;
+    object->keep_path = support_option_boolean(L, table, "keep_path", 0) != 0;
 }
 
 enum { LISTEN_ADDRESS = 1, LISTEN_HANDLER, LISTEN_OPTIONS, LISTEN_OBJECT };
@@ -90,31 +101,61 @@ struct listener_object *listener_new(lua_State *L, const struct listener_protoco
     struct listener_object *object = support_new(L, CLASS, sizeof *object + server_size, 0);
     object->runtime = runtime_of(L);
     object->protocol = protocol;
-    object->handler = object->anchor = LUA_NOREF;
+    object->handler = object->anchor = object->tls.anchor = LUA_NOREF;
     return object;
 }
 
+enum scheme listener_check_address(lua_State *L) {
+    const struct descriptor_object *descriptor = descriptor_test(L, LISTEN_ADDRESS);
+    const struct address_object *address = address_test(L, LISTEN_ADDRESS);
+    luaL_argcheck(L, address || descriptor, LISTEN_ADDRESS, "it must be an address or a descriptor");
+    return descriptor ? descriptor->scheme : address->scheme;
+}
+
+/* Of a descriptor that has come from elsewhere nothing says whether its clients speak TLS. */
+static enum scheme tls_scheme(lua_State *L) {
+    enum scheme scheme = listener_check_address(L);
+    return descriptor_test(L, LISTEN_ADDRESS) && !scheme_is_tls(scheme) ? SCHEME_UNIX : scheme;
+}
+
+/* A descriptor is taken over. What its socket has not been told yet, it is told now. */
+static int open_socket(lua_State *L, const struct socket_options *options) {
+    struct descriptor_object *descriptor = descriptor_test(L, LISTEN_ADDRESS);
+    if (!descriptor) return socket_listen(&address_test(L, LISTEN_ADDRESS)->endpoint, options);
+    int family = descriptor_is_unix_socket(descriptor->fd) ? AF_UNIX : AF_INET;
+    if (socket_configure(descriptor->fd, family, options) < 0) return -1;
+    descriptor_set_blocking(descriptor->fd, 0);
+    return descriptor_take(descriptor);
+}
+
 int listener_listen(lua_State *L, struct listener_object *object, enum scheme scheme) {
-    struct address_object *address = address_test(L, LISTEN_ADDRESS);
     struct socket_options options;
-    object->scheme = address->scheme == SCHEME_UNIX ? SCHEME_UNIX : scheme;
+    int failed = 0;
+    if (descriptor_test(L, LISTEN_ADDRESS))
+        failed = descriptor_check_kind(L, LISTEN_ADDRESS, DESCRIPTOR_LISTENER, "listen on");
+    if (failed) return failed;
     check_options(L, LISTEN_OPTIONS, object, &options);
+    listener_tls_read(L, LISTEN_OPTIONS, tls_scheme(L), &object->tls);
+    lua_settop(L, LISTEN_OBJECT);
     lua_pushvalue(L, LISTEN_HANDLER);
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, LISTEN_OBJECT);
     int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-    int fd = socket_listen(&address->endpoint, &options), error = errno;
+    int fd = open_socket(L, &options), error = errno;
     if (fd < 0 || socket_local(fd, &object->address) < 0) {
         luaL_unref(L, LUA_REGISTRYINDEX, handler);
         luaL_unref(L, LUA_REGISTRYINDEX, anchor);
+        listener_tls_release(L, &object->tls);
         return listener_fail(L, error);
     }
+    object->scheme = object->address.as.any.sa_family == AF_UNIX ? SCHEME_UNIX : scheme;
     object->handler = handler;
     object->anchor = anchor;
     object->scope = scope_hold(scope_root(object->runtime->current));
     object->io.accepted = listener_on_accepted;
     object->io.refused = listener_on_refused;
     listener_init(&object->io, &object->runtime->loop, fd);
+    if (object->paused) listener_pause(&object->io, 1);
     return 1;
 }
 
@@ -123,7 +164,9 @@ int listener_probe(lua_State *L, int options_table) {
     struct listener_object settings;
     struct socket_options options;
     check_options(L, options_table, &settings, &options);
-    if (socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
+    listener_tls_read(L, options_table, tls_scheme(L), &settings.tls);
+    listener_tls_release(L, &settings.tls);
+    if (address && socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -137,12 +180,12 @@ static int on_refused(lua_State *L) {
 }
 
 static int listener_object_close(lua_State *L) {
-    listener_object_end(check_listener(L));
+    listener_object_end(listener_check(L));
     return 0;
 }
 
 static int listener_gc(lua_State *L) {
-    struct listener_object *object = check_listener(L);
+    struct listener_object *object = listener_check(L);
     listener_object_end(object);
     if (object->protocol->freed) object->protocol->freed(object);
     if (object->scope) scope_drop(object->scope); /* the state is being closed with connections alive */
@@ -151,7 +194,7 @@ static int listener_gc(lua_State *L) {
 }
 
 static int listener_index(lua_State *L) {
-    struct listener_object *object = check_listener(L);
+    struct listener_object *object = listener_check(L);
     if (support_index_method(L)) return 1;
     const char *name = luaL_checkstring(L, 2);
     if (strcmp(name, "address") == 0) address_push(L, object->scheme, &object->address);
@@ -162,7 +205,7 @@ static int listener_index(lua_State *L) {
 }
 
 static int listener_tostring(lua_State *L) {
-    struct listener_object *object = check_listener(L);
+    struct listener_object *object = listener_check(L);
     address_push(L, object->scheme, &object->address);
     lua_pushfstring(L, "listener: %s%s", luaL_tolstring(L, -1, NULL), object->io.open ? "" : " (closed)");
     return 1;
@@ -170,8 +213,12 @@ static int listener_tostring(lua_State *L) {
 
 int luaopen_core_listener(lua_State *L) {
     static const luaL_Reg functions[] = {
-        {"listen", connection_listen}, {"probe", connection_probe}, {"on_refused", on_refused}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"close", listener_object_close}, {NULL, NULL}};
+        {"listen", connection_listen},
+        {"probe", connection_probe},
+        {"on_refused", on_refused},
+        {"on_handshake_failed", listener_on_handshake_failed},
+        {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"adopt", listener_adopt}, {"close", listener_object_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},
                                            {"__close", listener_object_close},

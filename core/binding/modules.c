@@ -7,6 +7,7 @@ const luaL_Reg core_modules[] = {
     {"core.connection", luaopen_core_connection},
     {"core.listener", luaopen_core_listener},
     {"core.datagram", luaopen_core_datagram},
+    {"core.descriptor", luaopen_core_descriptor},
     {"core.system", luaopen_core_system},
     {"core.json", luaopen_core_json},
     {"core.http", luaopen_core_http},
@@ -15,5 +16,7 @@ const luaL_Reg core_modules[] = {
     {"core.routes", luaopen_core_routes},
     {"core.websocket", luaopen_core_websocket},
     {"core.fanout", luaopen_core_fanout},
+    {"core.tls", luaopen_core_tls},
+    {"core.serial", luaopen_core_serial},
     {NULL, NULL},
 };

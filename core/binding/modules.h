@@ -13,6 +13,7 @@ int luaopen_core_buffer(lua_State *L);
 int luaopen_core_connection(lua_State *L);
 int luaopen_core_listener(lua_State *L);
 int luaopen_core_datagram(lua_State *L);
+int luaopen_core_descriptor(lua_State *L);
 int luaopen_core_system(lua_State *L);
 int luaopen_core_json(lua_State *L);
 int luaopen_core_http(lua_State *L);
@@ -21,6 +22,8 @@ int luaopen_core_digest(lua_State *L);
 int luaopen_core_routes(lua_State *L);
 int luaopen_core_websocket(lua_State *L);
 int luaopen_core_fanout(lua_State *L);
+int luaopen_core_tls(lua_State *L);
+int luaopen_core_serial(lua_State *L);
 
 extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */
 

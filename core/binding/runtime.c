@@ -2,6 +2,7 @@
 #include "binding/modules.h"
 #include "http/websocket.h"
 #include "io/drain.h"
+#include "io/handshake.h"
 #include "io/resolver.h"
 
 #include <errno.h>
@@ -97,6 +98,7 @@ void runtime_free(struct runtime *runtime) {
     runtime->closing = 1;
     struct task *left = runtime_abandon_tasks(runtime);
     scope_drop(runtime->scope);
+    handshake_drop_all(&runtime->loop);
     lua_close(runtime->L);
     runtime->L = NULL;
     while (left) { /* only now: a handle that is collected at the close still looks at its task */
@@ -110,6 +112,7 @@ void runtime_free(struct runtime *runtime) {
     if (runtime->resolver) resolver_free(runtime->resolver);
     if (runtime->websockets) websocket_memory_trim(runtime->websockets);
     free(runtime->websockets);
+    free(runtime->tickets);
     loop_destroy(&runtime->loop);
     free(runtime);
 }

@@ -23,6 +23,7 @@ struct runtime {
     struct scope *scope;                 /* for tasks of no service */
     struct resolver *resolver;           /* NULL until it is needed */
     struct websocket_memory *websockets; /* NULL until it is needed */
+    struct tls_tickets *tickets;         /* NULL until it is needed */
     int threads;                         /* registry reference of the table that anchors the coroutines */
     int on_failure;    /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
     int request_class; /* registry reference of the metatable of HTTP requests; 0: there is none yet */

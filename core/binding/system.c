@@ -9,6 +9,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <openssl/crypto.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -137,6 +138,33 @@ static int file_kind(lua_State *L) {
     return 1;
 }
 
+static int write_all(int fd, const char *bytes, size_t length) {
+    while (length) {
+        ssize_t written = write(fd, bytes, length);
+        if (written < 0 && errno != EINTR) return -1;
+        if (written > 0) bytes += written, length -= (size_t)written;
+    }
+    return 0;
+}
+
+/* system.create_file(path, text, mode) -> true, or nil, message, code: a file that was not there before, open(2) O_EXCL.
+ * It is removed again when it cannot be written whole. */
+static int create_file(lua_State *L) {
+    size_t length;
+    const char *path = luaL_checkstring(L, 1), *text = luaL_checklstring(L, 2, &length);
+    mode_t mode = (mode_t)luaL_checkinteger(L, 3);
+    int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
+    if (fd < 0) return support_fail_errno(L, errno, "create", path);
+    int failed = write_all(fd, text, length) < 0, error = errno;
+    if (close(fd) < 0 && !failed) failed = 1, error = errno;
+    if (failed) {
+        unlink(path);
+        return support_fail_errno(L, error, "write", path);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* system.list(path) -> the names in a directory, sorted; nil, message, code */
 static int list(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
@@ -172,6 +200,7 @@ int luaopen_core_system(lua_State *L) {
                                          {"time", system_time},
                                          {"pid", system_pid},
                                          {"file_kind", file_kind},
+                                         {"create_file", create_file},
                                          {"list", list},
                                          {"run", run},
                                          {"exit", system_exit},

@@ -81,7 +81,7 @@ static int task_on_failure(lua_State *L) {
     return 0;
 }
 
-/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, refused= }: what is alive */
+/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, handshakes=, refused= }: what is alive */
 static int task_counts(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     const struct {
@@ -93,6 +93,7 @@ static int task_counts(lua_State *L) {
         {"listeners", runtime->loop.counts.listeners},
         {"datagrams", runtime->loop.counts.datagrams},
         {"drains", runtime->loop.counts.drains},
+        {"handshakes", runtime->loop.counts.handshakes},
         {"sending", drain_count_sending(&runtime->loop)},
         {"refused", runtime->loop.counts.refused},
     };

@@ -104,12 +104,11 @@ static void http_on_output(struct waiter *waiter, enum wake when) {
     http_wake((struct http_connection *)((char *)waiter - offsetof(struct http_connection, writer)), when);
 }
 
-struct http_connection *http_connection_new(struct http_server *server, int fd, const struct endpoint *peer) {
+struct http_connection *http_connection_new(struct http_server *server, const struct stream *stream,
+                                            const struct endpoint *peer) {
     struct http_connection *client = calloc(1, sizeof *client);
-    struct stream stream;
     if (!client) return NULL;
-    stream_init_plain(&stream, fd);
-    connection_init(&client->io, server->loop, stream);
+    connection_init(&client->io, server->loop, *stream);
     client->server = server;
     endpoint_pack(peer, &client->peer);
     client->reader.wake = http_on_input;
@@ -123,6 +122,10 @@ struct http_connection *http_connection_new(struct http_server *server, int fd, 
     http_set_deadline(client, (double)server->head_timeout);
     http_await_head(client);
     return client;
+}
+
+void http_connection_look(struct http_connection *client) {
+    if (connection_pending(&client->io)) http_defer(client);
 }
 
 /* After the answer. */

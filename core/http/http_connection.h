@@ -82,8 +82,12 @@ void http_server_destroy(struct http_server *server);
 /* Ends the idle clients; the others end with their answers. */
 void http_server_close(struct http_server *server);
 
-/* Takes fd, a connected socket. NULL when out of memory: then fd is still the caller's. */
-struct http_connection *http_connection_new(struct http_server *server, int fd, const struct endpoint *peer);
+/* Takes the stream. NULL when out of memory: then it is still the caller's. */
+struct http_connection *http_connection_new(struct http_server *server, const struct stream *stream,
+                                            const struct endpoint *peer);
+
+/* There may be pending bytes: they are looked at before the loop sleeps. */
+void http_connection_look(struct http_connection *client);
 
 /* The head has been copied: what is read from now on is the body. */
 void http_connection_begin(struct http_connection *client);

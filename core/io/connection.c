@@ -18,6 +18,12 @@ static void connection_mark(struct connection *connection) {
     dirty_mark(&connection_loop(connection)->dirty_connections, &connection->dirty);
 }
 
+/* Of bytes that the transport holds the kernel does not tell. Stopping the watcher would take the event back. */
+static void connection_tell_pending(struct connection *connection) {
+    if (!connection->stream.transport->pending || !connection->readable || !connection->reader) return;
+    if (ev_is_active(&connection->io)) ev_feed_event(connection_loop(connection)->ev, &connection->io, EV_READ);
+}
+
 /* The watcher is changed in place: libev compares with what epoll has before it makes a system call. */
 static void connection_watch(struct connection *connection, int events) {
     ev_io *io = &connection->io;
@@ -25,6 +31,7 @@ static void connection_watch(struct connection *connection, int events) {
     ev_io_stop(connection_loop(connection)->ev, io);
     ev_io_modify(io, events);
     if (events) ev_io_start(connection_loop(connection)->ev, io);
+    connection_tell_pending(connection);
 }
 
 static int connection_watched(const struct connection *connection) {
@@ -52,11 +59,12 @@ static void connection_wake_both(struct connection *connection) {
     waiter_wake(&connection->writer, WAKE_LATER);
 }
 
-static void connection_sent(struct connection *connection) {
-    if (connection->shut && !connection->shut_done && !connection->output.length) {
-        connection->shut_done = 1;
-        connection->stream.transport->shutdown(&connection->stream);
-    }
+/* All is sent: ends our side, if that is wanted. WAIT: that needs room in the kernel. */
+static enum io_status connection_sent(struct connection *connection) {
+    if (!connection->shut || connection->shut_done) return IO_DONE;
+    if (connection->stream.transport->shutdown(&connection->stream) < 0 && errno == EAGAIN) return IO_WAIT;
+    connection->shut_done = 1;
+    return IO_DONE;
 }
 
 static enum io_status connection_send(struct connection *connection) {
@@ -66,9 +74,9 @@ static enum io_status connection_send(struct connection *connection) {
         connection_break(connection, errno);
         return errno = connection->stream.error, IO_BROKEN;
     }
+    if (status == IO_DONE) status = connection_sent(connection);
     int events = connection_watched(connection) & ~EV_WRITE;
     connection_watch(connection, status == IO_WAIT ? events | EV_WRITE : events);
-    if (status == IO_DONE) connection_sent(connection);
     if (connection->members) fanout_on_sent(connection);
     return status;
 }
@@ -102,6 +110,7 @@ static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
 void connection_init(struct connection *connection, struct loop *loop, struct stream stream) {
     *connection = (struct connection){
         .stream = stream, .high_water = CONNECTION_HIGH_WATER, .timeout = CONNECTION_TIMEOUT, .open = 1};
+    connection->readable = stream_is_pending(&stream) != 0;
     loop->dirty_connections.flush = connection_on_dirty;
     queue_init(&connection->output);
     ev_io_init(&connection->io, connection_on_event, stream.fd, 0);
@@ -126,11 +135,38 @@ void connection_move(struct connection *to, struct connection *from) {
     if (marked) connection_mark(to);
 }
 
+void connection_part(struct connection *from, struct connection *to) {
+    struct loop *loop = connection_loop(from);
+    assert(!from->members && (to || (!from->input && !from->output.length)));
+    connection_watch(from, 0);
+    dirty_unmark(&loop->dirty_connections, &from->dirty);
+    if (to) {
+        to->input = from->input;
+        to->output = from->output;
+        to->shut = from->shut;
+        to->shut_done = from->shut_done;
+        if (to->output.length || to->shut) connection_mark(to);
+    }
+    from->stream.fd = -1;
+    from->open = 0;
+    from->input = NULL;
+    queue_init(&from->output);
+    loop->counts.connections--;
+}
+
+/* A session's end is told to the peer; a plain stream's is told by close(2). */
+static enum io_status connection_say_end(struct connection *connection) {
+    if (!connection->stream.session) return IO_DONE;
+    connection->shut = 1;
+    return connection_sent(connection);
+}
+
 /* A close with unread bytes in the kernel would be a reset; then a drain reads them first. */
 static int connection_needs_drain(struct connection *connection) {
     int unread = 0;
     if (connection->stream.error) return 0;
     if (connection->output.length) return 1;
+    if (connection_say_end(connection) == IO_WAIT) return 1;
     return !connection->at_end && ioctl(connection->stream.fd, FIONREAD, &unread) == 0 && unread > 0;
 }
 
@@ -164,10 +200,23 @@ void connection_abort(struct connection *connection) {
     connection_end(connection, 0);
 }
 
+void connection_let_go(struct connection *connection) {
+    if (connection->open) connection_end(connection, 0);
+}
+
 static struct buffer *connection_new_input(struct connection *connection, size_t capacity) {
     if (capacity != INPUT_BLOCK_SIZE) return buffer_new(capacity);
     void *memory = pool_take(&connection_loop(connection)->input);
     return memory ? buffer_init(memory, capacity) : NULL;
+}
+
+int connection_preload(struct connection *connection, const void *bytes, size_t count) {
+    assert(!connection->input);
+    if (!count) return 0;
+    connection->input = connection_new_input(connection, count > INPUT_BLOCK_SIZE ? count : INPUT_BLOCK_SIZE);
+    if (!connection->input) return -1;
+    buffer_append(connection->input, bytes, count);
+    return 0;
 }
 
 /* Makes room for one read. The pending input grows by doubling, as bytes really come; at least a piece of the
@@ -195,7 +244,7 @@ static enum io_status connection_read(struct connection *connection, void *bytes
     if (!connection->readable && !connection->stream.error) return IO_WAIT;
     ssize_t count = connection->stream.transport->read(&connection->stream, bytes, room);
     if (count > 0) {
-        connection->readable = (size_t)count == room || room > READ_LIMIT;
+        connection->readable = (size_t)count == room || room > READ_LIMIT || stream_is_pending(&connection->stream);
         *received = (size_t)count;
         return IO_DONE;
     }
@@ -277,12 +326,19 @@ void connection_await_input(struct connection *connection, struct waiter *reader
     connection->reader = reader;
     connection_shrink_input(connection);
     connection_watch(connection, connection_watched(connection) | EV_READ);
+    connection_tell_pending(connection);
 }
 
 void connection_await_output(struct connection *connection, struct waiter *writer, uint32_t level) {
     connection->writer = writer;
     connection->writer_level = level;
     connection_want_flush(connection);
+}
+
+void connection_await_room(struct connection *connection, struct waiter *writer) {
+    connection->writer = writer;
+    connection->writer_level = UINT32_MAX;
+    connection_watch(connection, connection_watched(connection) | EV_WRITE);
 }
 
 void connection_forget(struct connection *connection, const struct waiter *waiter) {

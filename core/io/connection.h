@@ -45,11 +45,17 @@ void connection_init(struct connection *connection, struct loop *loop, struct st
 /* Moves an open connection to other memory: `from` is closed after, with nothing sent or lost. Nobody waits for it. */
 void connection_move(struct connection *to, struct connection *from);
 
+/* Ends `from` without a word to the peer: its stream has another owner now. What is pending and queued goes to `to`, a
+ * connection of that stream; NULL: there is nothing. Nobody waits for `from`. */
+void connection_part(struct connection *from, struct connection *to);
+
 /* Ends it: what is queued is still sent by a drain, unless the stream is broken. Wakes both waiters.
  * Nothing when it is closed already. */
 void connection_close(struct connection *connection);
 /* The same, but drops the output and resets a TCP peer: for cancelled and misbehaving connections. */
 void connection_abort(struct connection *connection);
+/* Closes our descriptor and nothing more, close(2): the stream goes on with the process that it was passed to. */
+void connection_let_go(struct connection *connection);
 
 static inline size_t connection_pending(const struct connection *connection) {
     return connection->input ? buffer_length(connection->input) : 0;
@@ -59,6 +65,8 @@ static inline size_t connection_pending(const struct connection *connection) {
 enum io_status connection_fill(struct connection *connection);
 /* One read straight into the caller's memory; only while no input is pending. */
 enum io_status connection_receive(struct connection *connection, void *bytes, size_t room, size_t *received);
+/* Bytes that come before all that will be read; only while none are pending. 0, or -1 when out of memory. */
+int connection_preload(struct connection *connection, const void *bytes, size_t count);
 /* Drops the first bytes of the pending input. */
 void connection_consume(struct connection *connection, size_t count);
 
@@ -77,6 +85,8 @@ void connection_shutdown(struct connection *connection); /* after the output, sh
  * the connection is closed or broken. */
 void connection_await_input(struct connection *connection, struct waiter *reader);
 void connection_await_output(struct connection *connection, struct waiter *writer, uint32_t level);
+/* Woken when the kernel has room again, whatever is queued. */
+void connection_await_room(struct connection *connection, struct waiter *writer);
 void connection_forget(struct connection *connection, const struct waiter *waiter); /* it waits no more */
 
 #endif

@@ -13,6 +13,7 @@ struct drain {
     struct drain *next, **link;
     double quiet_until; /* something has to move before */
     double until;
+    int ended; /* our side */
 };
 
 static const double QUIET_SECONDS = 5, TOTAL_SECONDS = 60;
@@ -47,6 +48,7 @@ static enum io_status drain_discard(struct drain *drain) {
     int error = errno;
     pool_give(&drain->loop->input, scratch);
     if (count > 0) drain->quiet_until = drain->loop->now + QUIET_SECONDS;
+    if (stream_is_pending(&drain->stream)) ev_feed_event(drain->loop->ev, &drain->io, EV_READ);
     if (count > 0 || (count < 0 && error == EAGAIN)) return IO_WAIT;
     return count ? IO_BROKEN : IO_END;
 }
@@ -62,7 +64,8 @@ static enum io_status drain_send(struct drain *drain) {
     enum io_status status = stream_send(&drain->stream, &drain->queue, &drain->loop->output);
     if (drain->queue.length < before) drain->quiet_until = drain->loop->now + QUIET_SECONDS;
     if (status != IO_DONE) return status;
-    drain->stream.transport->shutdown(&drain->stream);
+    if (drain->stream.transport->shutdown(&drain->stream) < 0 && errno == EAGAIN) return IO_WAIT;
+    drain->ended = 1;
     drain_watch(drain, EV_READ);
     return IO_DONE;
 }
@@ -71,7 +74,7 @@ static void drain_on_event(struct ev_loop *ev, ev_io *io, int events) {
     (void)ev;
     struct drain *drain = io->data;
     enum io_status status = IO_WAIT;
-    if (drain->queue.length && events & EV_WRITE) status = drain_send(drain);
+    if (!drain->ended && events & EV_WRITE) status = drain_send(drain);
     if (status != IO_BROKEN && events & EV_READ) status = drain_discard(drain);
     if (status == IO_BROKEN || (status == IO_END && !drain->queue.length)) drain_free(drain);
     else if (status == IO_END) drain_watch(drain, EV_WRITE); /* reading again would tell the end again */

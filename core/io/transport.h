@@ -15,16 +15,21 @@ struct transport {
     ssize_t (*read)(struct stream *stream, void *bytes, size_t room); /* 0: the peer has ended its side */
     ssize_t (*write)(struct stream *stream, const struct iovec *vectors, int count);
     ssize_t (*send_file)(struct stream *stream, int fd, off_t offset, size_t length); /* 0: the file is too short */
-    int (*shutdown)(struct stream *stream);                                           /* ends our side */
-    void (*close)(struct stream *stream);
+    int (*shutdown)(struct stream *stream); /* ends our side; EAGAIN: to be tried again when the kernel has room */
+    void (*close)(struct stream *stream);   /* without a word to the peer */
+    int (*pending)(const struct stream *stream); /* bytes are held that the kernel knows nothing of; NULL: never */
 };
 
 struct stream {
     const struct transport *transport;
     void *session; /* the transport's own; NULL for plain */
     int fd;
-    int error; /* the errno value that broke it; 0: it is whole */
+    int error; /* the errno value that broke it, or TLS's (see tls_failure.h); 0: it is whole */
 };
+
+static inline int stream_is_pending(const struct stream *stream) {
+    return stream->transport->pending && stream->transport->pending(stream);
+}
 
 enum io_status {
     IO_DONE,  /* all that was asked for */

@@ -228,6 +228,10 @@ int endpoint_from_address(struct endpoint *endpoint, const struct address *addre
 }
 
 /* snprintf(3) tells the length it would have liked; this is what it wrote. */
+int scheme_is_tls(enum scheme scheme) {
+    return scheme == SCHEME_TLS || scheme == SCHEME_HTTPS;
+}
+
 int scheme_is_datagram(enum scheme scheme) {
     return scheme == SCHEME_UDP;
 }

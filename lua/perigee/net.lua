@@ -7,6 +7,7 @@ local datagram <const> = require "core.datagram"
 local listener <const> = require "core.listener"
 local task <const> = require "core.task"
 local server <const> = require "perigee.server"
+local tls <const> = require "perigee.tls"
 
 local M <const> = {}
 
@@ -14,17 +15,17 @@ local returned <const> = server.returned
 
 local function protocol_of(handler, options)
   if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 0) end
-  local protocol <const> = {}
-  function protocol.open(at)
-    if at.scheme ~= "udp" then return listener.listen(at, handler, options) end
-    local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
+  local protocol <const> = { options = options }
+  function protocol.open(at, given)
+    if at.scheme ~= "udp" then return listener.listen(at, handler, given) end
+    local socket <const>, message <const>, code <const> = datagram.open(at, nil, given)
     if not socket then return nil, message, code end
     socket:serve(handler)
     return socket
   end
-  function protocol.probe(at)
-    if at.scheme ~= "udp" then return listener.probe(at, options) end
-    local socket <const>, message <const>, code <const> = datagram.open(at, nil, options)
+  function protocol.probe(at, given)
+    if at.scheme ~= "udp" then return listener.probe(at, given) end
+    local socket <const>, message <const>, code <const> = datagram.open(at, nil, given)
     if not socket then return nil, message, code end
     socket:close()
     return true
@@ -36,15 +37,19 @@ local function serve(urls, handler, options)
   return server.serve(urls, protocol_of(handler, options))
 end
 
---- Serves one or more addresses. On tcp:// and unix: the handler runs in a task for each connection, handler(conn), and
+--- Serves one or more addresses. On tcp://, tls:// and unix: the handler runs in a task for each connection, handler(conn), and
 --- the connection is closed when it ends. On udp:// it runs for each datagram, handler(message, from, socket), and a
 --- string that it returns is the reply. While a script is loaded, a failure raises: a service that cannot listen does
 --- not load.
 ---
 --- Options: timeout (seconds that a read or write may wait, default 300), max_connections, high_water (bytes queued
 --- before a writer waits, default 256 KiB), backlog, nodelay (default true), keepalive (seconds or false, default 60),
---- reuseport, v6only, receive_buffer, send_buffer (bytes); of udp: max_tasks (default 1024), broadcast.
----@param urls string|string[]
+--- reuseport, v6only, receive_buffer, send_buffer (bytes); of tls: tls (options or a context of perigee.tls, or
+--- tls://host:port?certificate=FILE&key=FILE says it), handshake_timeout (seconds, default 10); of udp: max_tasks (default 1024), broadcast;
+--- paused (accepts nothing by itself, serves what
+--- server:adopt gives it), keep_path (leaves the file of a Unix socket when it closes). In the place of a URL a listening descriptor, or one of a UDP socket, is taken over: see
+--- perigee.descriptor.
+---@param urls string|perigee.Descriptor|(string|perigee.Descriptor)[]
 ---@param handler function
 ---@param options table?
 ---@return perigee.Server? server
@@ -66,27 +71,51 @@ local function check_options(options)
   end
 end
 
+local function client_context(given)
+  if given == nil then return tls.default() end
+  if type(given) == "userdata" then return given end
+  return tls.client(given)
+end
+
+--- The handshake on a new connection. The name in the URL is whose certificate the server must show.
+local function secure(conn, url, options, seconds)
+  local context <const>, message <const>, code <const> = client_context(options.tls)
+  if not context then
+    conn:close()
+    return nil, message, code
+  end
+  local host <const> = tostring(url):match "^%a+://%[?([^%]/?#]-)%]?:%d+"
+  return conn:start_tls(context, { server_name = options.server_name or host, timeout = seconds, peer = tostring(url) })
+end
+
 local function connect(url, options)
   local timeout <const> = options and options.timeout
   local began <const> = task.now()
   local addresses <const>, message <const>, code <const> = address.lookup(url, timeout)
   if not addresses then return nil, message, code end
-  local left <const> = timeout and math.max(0, began + timeout - task.now())
-  local conn <const>, why <const>, short <const> = connection.connect(addresses, left, options)
+  local function left() return timeout and math.max(0, began + timeout - task.now()) end
+  local rest <const> = {}
+  for name, value in pairs(options or {}) do rest[name] = value end
+  rest.tls, rest.server_name = nil, nil
+  local conn, why, short = connection.connect(addresses, left(), rest)
+  if conn and (addresses[1].scheme == "tls" or options and options.tls) then
+    conn, why, short = secure(conn, url, options or {}, left())
+  end
   if not conn then return nil, why, short end
   if timeout then conn.timeout = timeout end
   return conn
 end
 
---- Connects to tcp:// or unix:. All addresses of a name are tried, a second one when the first is slow (RFC 8305).
+--- Connects to tcp://, tls:// or unix:. All addresses of a name are tried, a second one when the first is slow (RFC 8305).
 ---
 --- Options: timeout (seconds for the whole connect, default 30; then also for each read and write of the connection),
---- nodelay, keepalive, receive_buffer, send_buffer.
+--- nodelay, keepalive, receive_buffer, send_buffer; of tls: tls (options of perigee.tls.client, or a context), server_name
+--- (whose certificate it must be, default the URL's host).
 ---@param url string
 ---@param options table?
 ---@return any? connection
 ---@return string? message
----@return string? code "timeout" "refused" "unreachable" ...
+---@return string? code "timeout" "refused" "unreachable" "tls" ...
 function M.connect(url, options)
   check_url(url)
   check_options(options)

@@ -2,12 +2,14 @@
 
 local address <const> = require "core.address"
 local service <const> = require "perigee.service"
+local tls <const> = require "perigee.tls"
 
 local M <const> = {}
 
 ---@class perigee.Server
 ---@field address any where it listens: the first address
 ---@field addresses any[] all of them
+---@field sockets any[] the listener, or datagram socket, of each address
 ---@field is_open boolean
 local Server <const> = { __name = "perigee.server" }
 Server.__index = Server
@@ -22,6 +24,19 @@ end
 
 Server.__close = Server.close
 
+--- Serves a connection that somebody else has accepted: as if this server had, with what is pending on it. The object is
+--- closed after.
+---@param conn perigee.Connection
+---@return true?
+---@return string? message
+---@return string? code "closed"; "limit": there are max_connections already; "tls": it carries TLS
+function Server:adopt(conn)
+  for _, socket in ipairs(self.sockets) do
+    if socket.adopt then return socket:adopt(conn) end
+  end
+  error("a server of datagrams adopts no connections", 2)
+end
+
 function Server:__tostring()
   local names <const> = {}
   for i, at in ipairs(self.addresses) do names[i] = tostring(at) end
@@ -30,25 +45,66 @@ end
 
 --- How a protocol opens its sockets.
 ---@class perigee.server.Protocol
----@field open fun(at: any): any?, string?, string? a socket with close() and address, or nil, message, code
----@field probe fun(at: any): any?, string?, string? could it be opened now?
+---@field options table? of the user
+---@field defaults table? of the option tls
+---@field open fun(at: any, options: table?): any?, string?, string? a socket with close() and address, or nil, message, code
+---@field probe fun(at: any, options: table?): any?, string?, string? could it be opened now?
 
---- The addresses that URLs stand for; of a name that has several, all are served.
-local function resolve(urls)
+local is_encrypted <const> = { tls = true, https = true }
+
+--- Options without `tls`, and with it as a context: for plain addresses and for encrypted ones.
+local function split_options(protocol, from_url)
+  local given <const> = protocol.options or {}
+  local plain <const>, encrypted <const> = {}, {}
+  for name, value in pairs(given) do plain[name], encrypted[name] = value, value end
+  plain.tls, plain.handshake_timeout = nil, nil
+  if given.tls == nil and not from_url then return plain, plain end
+  local context <const>, message <const>, code <const> = tls.of(from_url or given.tls, protocol.defaults)
+  if not context then return nil, message, code end
+  encrypted.tls = context
+  return plain, encrypted
+end
+
+local function is_descriptor(value)
+  return type(value) == "userdata" and getmetatable(value).__name == "perigee.descriptor"
+end
+
+local function look_up(url)
+  if is_descriptor(url) then return { url } end
+  return address.lookup(url)
+end
+
+--- The addresses that a URL stands for, each with its options. A descriptor stands for itself.
+local function resolve_one(found, url, protocol)
+  local plain_url, from_url = url, nil
+  if not is_descriptor(url) then plain_url, from_url = tls.split(url) end
+  local addresses <const>, message <const>, code <const> = look_up(plain_url)
+  if not addresses then return nil, message, code end
+  local plain <const>, encrypted <const>, short <const> = split_options(protocol, from_url)
+  if not plain then return nil, ("listen on %s: %s"):format(tostring(plain_url), encrypted), short end
+  for _, at in ipairs(addresses) do
+    local may_be_either <const> = at.scheme == "unix" or is_descriptor(at)
+    local is_plain <const> = not is_encrypted[at.scheme] and not (may_be_either and encrypted.tls)
+    table.insert(found, { at = at, options = is_plain and plain or encrypted })
+  end
+  return true
+end
+
+--- Of a name that has several addresses, all are served.
+local function resolve(urls, protocol)
   local found <const> = {}
   for _, url in ipairs(urls) do
-    local addresses <const>, message <const>, code <const> = address.lookup(url)
-    if not addresses then return nil, message, code end
-    table.move(addresses, 1, #addresses, #found + 1, found)
+    local done <const>, message <const>, code <const> = resolve_one(found, url, protocol)
+    if not done then return nil, message, code end
   end
   return found
 end
 
-local function open_all(server, addresses, protocol)
+local function open_all(server, targets, protocol)
   local function close_unless_done(_, failure) if failure then server:close() end end
   local _ <close> = setmetatable({}, { __close = close_unless_done })
-  for _, at in ipairs(addresses) do
-    local socket <const>, message <const>, code <const> = protocol.open(at)
+  for _, target in ipairs(targets) do
+    local socket <const>, message <const>, code <const> = protocol.open(target.at, target.options)
     if not socket then
       server:close()
       return nil, message, code
@@ -60,37 +116,45 @@ local function open_all(server, addresses, protocol)
   return server
 end
 
+local function probe(target, protocol)
+  if is_descriptor(target.at) then return true end
+  return protocol.probe(target.at, target.options)
+end
+
 --- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
-local function probe_all(addresses, protocol, claimed)
-  for _, at in ipairs(addresses) do
+local function probe_all(targets, protocol, claimed)
+  local addresses <const> = {}
+  for i, target in ipairs(targets) do
+    local at <const> = target.at
+    addresses[i] = at
     local name <const> = tostring(at)
     if at.port ~= 0 and claimed[name] then
       return nil, "listen on " .. name .. ": another script serves it", "exists"
     end
     claimed[name] = true
-    local free <const>, message <const>, code <const> = protocol.probe(at)
+    local free <const>, message <const>, code <const> = probe(target, protocol)
     if not free then return nil, message, code end
   end
   return setmetatable({ sockets = {}, addresses = addresses, address = addresses[1], is_open = false }, Server)
 end
 
 local function serve(urls, protocol, current)
-  local addresses <const>, message <const>, code <const> = resolve(urls)
-  if not addresses then return nil, message, code end
-  if current and current.checking then return probe_all(addresses, protocol, current.checking) end
+  local targets <const>, message <const>, code <const> = resolve(urls, protocol)
+  if not targets then return nil, message, code end
+  if current and current.checking then return probe_all(targets, protocol, current.checking) end
   local server <const> = setmetatable({ sockets = {}, addresses = {}, is_open = true, service = current }, Server)
-  return open_all(server, addresses, protocol)
+  return open_all(server, targets, protocol)
 end
 
 --- Serves the addresses; the server belongs to the running service. Misuse raises, and so does a failure while a script
 --- is loaded: a service that cannot listen must not load.
----@param urls string|string[]
+---@param urls string|perigee.Descriptor|(string|perigee.Descriptor)[]
 ---@param protocol perigee.server.Protocol
 ---@return perigee.Server? server
 ---@return string? message
 ---@return string? code
 function M.serve(urls, protocol)
-  if type(urls) == "string" then urls = { urls } end
+  if type(urls) == "string" or is_descriptor(urls) then urls = { urls } end
   if type(urls) ~= "table" or #urls == 0 then
     error("bad argument 'addresses' (a URL or a list of URLs expected)", 0)
   end

@@ -19,19 +19,21 @@ local M <const> = {}
 
 local GUID <const> = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
+local schemes <const> = { ws = { "tcp://", ":80" }, wss = { "tls://", ":443" } }
+
 --- ws://host:port/path?query as the address to connect to, the Host field and the target.
 local function parse(url)
   local scheme <const>, authority <const>, target <const> = url:match "^(%a+)://([^/?#]+)([^#]*)$"
-  if not scheme or scheme:lower() ~= "ws" then
-    error(("url '%s': ws://host:port/path is expected"):format(url), 0)
-  end
+  local transport <const> = scheme and schemes[scheme:lower()]
+  if not transport then error(("url '%s': ws://host:port/path or wss:// is expected"):format(url), 0) end
   if target:find "[%c\128-\255 ]" then error(("url '%s': its path must be percent-encoded"):format(url), 0) end
   local port <const> = authority:match ":(%d+)$"
   local path <const> = target:sub(1, 1) == "/" and target or "/" .. target
-  return "tcp://" .. (port and authority or authority .. ":80"), authority, path
+  return transport[1] .. (port and authority or authority .. transport[2]), authority, path
 end
 
-local names <const> = { timeout = true, headers = true, protocols = true, compress = true, limit = true, ping = true }
+local names <const> = { timeout = true, headers = true, protocols = true, compress = true, limit = true, ping = true,
+  tls = true, server_name = true }
 
 local function is_token(value)
   return type(value) == "string" and value:find "^[%w!#$%%&'*+.^_`|~-]+$" ~= nil
@@ -151,14 +153,15 @@ local function connect(url, options)
   local request <const> = request_text(authority, target, key, options)
   local timeout <const> = options.timeout or 30
   local began <const> = task.now()
-  local conn <close>, message <const>, code <const> = net.connect(address, { timeout = timeout })
+  local conn <close>, message <const>, code <const> = net.connect(address,
+    { timeout = timeout, tls = options.tls, server_name = options.server_name })
   if not conn then return nil, message, code end
   local socket <const>, why <const>, short <const> = handshake(conn, request, key, options, began + timeout)
   if not socket then conn:abort() end -- what the server still sends is not waited for
   return socket, why, short
 end
 
---- Connects to ws://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a list),
+--- Connects to ws:// or wss://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a list),
 --- compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default
 --- 30). The second value is the protocol that the server has chosen.
 ---@param url string

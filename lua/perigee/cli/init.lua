@@ -14,6 +14,12 @@ local function seconds(text)
   return nil, "seconds of 0 or more"
 end
 
+local function days(text)
+  local number <const> = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 3650 then return number end
+  return nil, "days from 1 to 3650"
+end
+
 local scripts <const> = { name = "scripts", shown = "SCRIPT", many = true, help = "a service in Lua" }
 local set <const> = { name = "set", value = "SERVICE.NAME=VALUE", repeated = true, help = "an option of a service" }
 
@@ -39,6 +45,13 @@ local specification <const> = {
     { name = "test", summary = "run busted inside the runtime",
       positionals = { { name = "arguments", shown = "ARGUMENT", many = true, optional = true, verbatim = true,
         help = "busted's own" } } },
+    { name = "cert", summary = "make a certificate for development, signed by itself",
+      options = {
+        { name = "days", value = "DAYS", convert = days, default = 365, help = "how long it is valid" },
+        { name = "directory", value = "PATH", default = ".", help = "where HOST.crt and HOST.key are written" },
+      },
+      positionals = { { name = "names", shown = "HOST", many = true,
+        help = "names and IP addresses that it is for; the first one names the files" } } },
     { name = "version", summary = "show the versions of perigee and what it is made with" },
     { name = "help", summary = "show this help" },
   },
@@ -63,6 +76,10 @@ local commands <const> = { run = with_scripts "run", check = with_scripts "check
 
 function commands.test(result)
   return require "perigee.cli.test".main(result.arguments)
+end
+
+function commands.cert(result)
+  return require "perigee.cli.cert".main(result)
 end
 
 function commands.version()

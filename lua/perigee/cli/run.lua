@@ -6,6 +6,7 @@ local system <const> = require "core.system"
 local instance <const> = require "perigee.service.instance"
 local given <const> = require "perigee.cli.given"
 local log <const> = require "perigee.log"
+local tls <const> = require "perigee.tls"
 
 local M <const> = {}
 
@@ -18,6 +19,10 @@ local function log_failures()
   end)
   listener.on_refused(function(address, count, reason)
     log.warn("clients are turned away", { address = tostring(address), count = count, reason = reason })
+  end)
+  listener.on_handshake_failed(function(address, peer, message, silenced)
+    log.warn("TLS handshake failed", { address = tostring(address), peer = tostring(peer), reason = message,
+      unreported = silenced > 0 and silenced or nil })
   end)
 end
 
@@ -106,7 +111,14 @@ function Run:on_signal(name, number)
   self.changed:wake(math.huge)
 end
 
+local function reload_certificates()
+  local count <const>, failures <const> = tls.reload()
+  for _, message in ipairs(failures) do log.error("certificates stay as they were", { reason = message }) end
+  log.info("certificates are loaded anew", { contexts = count - #failures })
+end
+
 function Run:watch_signals()
+  system.on_signal("HUP", reload_certificates)
   system.on_signal("TERM", function() self:on_signal("TERM", 15) end)
   system.on_signal("INT", function() self:on_signal("INT", 2) end)
 end

@@ -15,6 +15,7 @@ local digest <const> = require "core.digest"
 ---@field headers table<string, string> names in lower case; of several fields, joined by ", "
 ---@field cookies table<string, string>
 ---@field params table<string, string> of the route's pattern, decoded
+---@field tls perigee.Session? what was agreed on, and the client's certificate; nil when it is no https
 ---@field peer any the client's address
 ---@field length integer? bytes of the body, as far as the head says
 ---@field id string 16 hex digits, for the log and the client

@@ -4,6 +4,28 @@
 
 local M <const> = {}
 
+--- What is said in a certificate (RFC 5280).
+---@class perigee.Certificate
+---@field subject string "CN=alice,O=Example" (RFC 4514)
+---@field issuer string
+---@field common_name string?
+---@field serial string hex
+---@field fingerprint string SHA-256, hex
+---@field not_before integer seconds since 1970
+---@field not_after integer
+---@field names string[] DNS names, IP addresses, mail addresses and URIs
+
+--- A TLS session.
+---@class perigee.Session
+---@field version "TLSv1.2"|"TLSv1.3"
+---@field cipher string
+---@field server_name string? that the client asked for
+---@field protocol string? agreed on by ALPN
+---@field resumed boolean
+---@field verified boolean the peer has shown a certificate, and it is good
+---@field kernel boolean the kernel encrypts what is sent
+---@field peer perigee.Certificate? what the peer has shown
+
 --- A connected stream. Counts are bytes.
 ---@class perigee.Connection
 ---@field peer perigee.Address? the other side
@@ -12,8 +34,20 @@ local M <const> = {}
 ---@field high_water integer bytes queued above which write waits; default 256 KiB
 ---@field queued integer bytes written that the kernel has not taken
 ---@field is_open boolean
+---@field peer_credentials { pid: integer, uid: integer, gid: integer }? of the process at the other end of a Unix socket
 ---@field error string? why the last operation failed
+---@field tls perigee.Session? nil when it is plain
 local Connection <const> = {}
+
+--- A TLS handshake on an open connection, as server or client like the context. What was written before goes in the
+--- clear; a connection whose handshake fails is closed.
+---@param context perigee.tls.Context
+---@param options { server_name: string?, timeout: number?, peer: string? }? server_name: whose certificate it must be,
+--- needed by a client that verifies; timeout: seconds, default 10; peer: what the session is kept by, to be resumed
+---@return perigee.Connection? conn
+---@return string? message
+---@return string? code "tls" "timeout" "protocol": bytes came before the handshake
+function Connection:start_tls(context, options) end
 
 --- Exactly `count` bytes. When fewer come (code "closed", "timeout"), those stay and can be read.
 ---@param count integer
@@ -99,6 +133,29 @@ function Connection:send_file(file, offset, length) end
 ---@return string? message
 ---@return string? code
 function Connection:pipe(other) end
+
+--- Sends an open file or socket to the process at the other end of this Unix socket, in order with what is written:
+--- one byte of value 1 carries it, as in Python's multiprocessing.reduction. A connection is handed over: what was
+--- written to it goes out first, then it belongs to the other process, and the object is closed. A listener, datagram
+--- socket, descriptor or file stays open here, too; they are non-blocking there, as they are here.
+---
+--- With { unread = true } what has been read from a connection but not consumed goes along, for a peer that calls
+--- receive_fd with the same option; else pending bytes make it fail, and the connection stays as it is.
+---@param x perigee.Connection|perigee.Listener|perigee.Datagram|perigee.Descriptor|file*
+---@param options { unread: boolean? }?
+---@return true? sent
+---@return string? message
+---@return string? code "closed"; "tls": its keys stay in this process; "protocol"; "timeout"; "limit"
+function Connection:send_fd(x, options) end
+
+--- Waits for an open file or socket from the process at the other end. Nothing else may read meanwhile: bytes that are
+--- read have lost the descriptors that came with them. A message that is none is consumed; what came with it is closed.
+---@param options { unread: boolean? }? true when the sender sends so
+---@return perigee.Connection|perigee.Datagram|perigee.Descriptor|file*|nil object a connection of a stream socket or pipe,
+--- a datagram socket, a Lua file of a regular file, a descriptor of all others
+---@return string? message
+---@return string? code "protocol"; "limit": this process has as many descriptors as it may; "closed"; "timeout"
+function Connection:receive_fd(options) end
 
 --- Ends our side when all that was written is sent; the peer's side stays open.
 ---@return true?

@@ -32,7 +32,7 @@ function Datagram:send(message, to) end
 function Datagram:close() end
 
 --- Opens a socket.
----@param bound perigee.Address?
+---@param bound perigee.Address|perigee.Descriptor|nil a descriptor is taken over
 ---@param connected perigee.Address?
 ---@param options table? see net.udp
 ---@return perigee.Datagram?

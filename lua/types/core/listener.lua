@@ -9,11 +9,18 @@ local M <const> = {}
 ---@field is_open boolean
 local Listener <const> = {}
 
+--- Serves a connection as if it had been accepted here, with what is pending and queued. The object is closed after.
+---@param conn perigee.Connection
+---@return true?
+---@return string? message
+---@return string? code "closed" "limit" "tls"; "protocol": bytes were read or written before a TLS handshake
+function Listener:adopt(conn) end
+
 --- Stops accepting; connections go on. Closing twice does nothing.
 function Listener:close() end
 
 --- Listens, and runs the handler in a task for each connection.
----@param address perigee.Address
+---@param address perigee.Address|perigee.Descriptor a descriptor is taken over
 ---@param handler fun(conn: perigee.Connection)
 ---@param options table? see net.serve
 ---@return perigee.Listener?
@@ -28,6 +35,11 @@ function M.listen(address, handler, options) end
 ---@return string? message
 ---@return string? code
 function M.probe(address, options) end
+
+--- Is told of clients whose TLS handshake failed; of more than ten in a second the next one that is told of says how
+--- many were not.
+---@param f fun(address: perigee.Address, peer: perigee.Address, message: string, silenced: integer)
+function M.on_handshake_failed(f) end
 
 --- Is told of clients that were turned away for lack of descriptors, at most once a second.
 ---@param f fun(address: perigee.Address, count: integer, reason: string)

@@ -30,6 +30,15 @@ function M.exit(code) end
 ---@return "file"|"directory"|"other"|nil
 function M.file_kind(path) end
 
+--- A file that was not there before. It is removed again when it cannot be written whole.
+---@param path string
+---@param text string
+---@param mode integer permissions, as open(2) takes them
+---@return true?
+---@return string? message
+---@return string? code "exists" "denied"
+function M.create_file(path, text, mode) end
+
 --- The names in a directory, sorted.
 ---@param path string
 ---@return string[]?

@@ -1,0 +1,104 @@
+#include "io/tls_failure.h"
+
+#include <errno.h>
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+#include <openssl/x509v3.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { ALERT = 1000 /* OpenSSL's reason for the peer's alert N is 1000 + N, SSL_AD_REASON_OFFSET */ };
+
+static const char *alert_text(int reason) {
+    const char *text = SSL_alert_desc_string_long(reason - ALERT);
+    return strcmp(text, "unknown") == 0 ? NULL : text;
+}
+
+const char *tls_error_text(int error) {
+    int reason = TLS_ERROR - error;
+    const char *text = NULL;
+    if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return "the peer ended without TLS's close_notify: truncated?";
+    if (reason >= ALERT) text = alert_text(reason);
+    if (!text && reason) text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+    return text ? text : "TLS has failed";
+}
+
+/* The first error is the cause, what follows are its consequences. */
+static int take_reason(void) {
+    unsigned long code = ERR_get_error();
+    ERR_clear_error();
+    return code && ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+}
+
+int tls_take_error(const SSL *ssl, int result) {
+    int error = errno, kind = SSL_get_error(ssl, result);
+    if (kind == SSL_ERROR_SYSCALL && !ERR_peek_error()) return error ? error : ECONNRESET;
+    return TLS_ERROR - take_reason();
+}
+
+static void set_text(struct tls_failure *failure, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(failure->text, sizeof failure->text, format, arguments);
+    va_end(arguments);
+}
+
+static const char *subject_of(X509 *certificate, char *text, size_t size) {
+    if (!certificate || !X509_NAME_oneline(X509_get_subject_name(certificate), text, (int)size)) return "the peer";
+    return text[0] ? text : "an unnamed subject";
+}
+
+/* The name that the certificate should have had. */
+static const char *expected_name(const SSL *ssl, char *text, size_t size) {
+    X509_VERIFY_PARAM *parameters = SSL_get0_param((SSL *)ssl);
+    const char *host = X509_VERIFY_PARAM_get0_host(parameters, 0);
+    char *address = host ? NULL : X509_VERIFY_PARAM_get1_ip_asc(parameters);
+    snprintf(text, size, "%s", host ? host : address ? address : "");
+    OPENSSL_free(address);
+    return text;
+}
+
+static void describe_verification(struct tls_failure *failure, const SSL *ssl, long result) {
+    char subject[128], name[96];
+    const char *why = X509_verify_cert_error_string(result);
+    const char *whose = subject_of(SSL_get0_peer_certificate(ssl), subject, sizeof subject);
+    int mismatch = result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH;
+    if (mismatch)
+        set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name), why);
+    else set_text(failure, "the certificate of %s is not valid: %s", whose, why);
+}
+
+static void describe_reason(struct tls_failure *failure, const SSL *ssl, int reason) {
+    long verified = SSL_get_verify_result(ssl);
+    if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
+        describe_verification(failure, ssl, verified);
+    } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
+        set_text(failure, "the peer ended the connection during the handshake");
+    } else if (reason >= ALERT) {
+        set_text(failure, "the peer refuses it: %s", tls_error_text(TLS_ERROR - reason));
+    } else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
+        set_text(failure, "the peer does not speak TLS (wrong version number)");
+    } else {
+        set_text(failure, "%s", tls_error_text(TLS_ERROR - reason));
+    }
+}
+
+void tls_describe_handshake(struct tls_failure *failure, const SSL *ssl, int result) {
+    int error = tls_take_error(ssl, result);
+    if (tls_is_error(error)) describe_reason(failure, ssl, TLS_ERROR - error);
+    else set_text(failure, "%s", strerror(error));
+}
+
+void tls_describe(struct tls_failure *failure, const char *what, ...) {
+    va_list arguments;
+    int error = errno;
+    unsigned long code = ERR_peek_last_error();
+    const char *reason = code ? ERR_reason_error_string(code) : NULL;
+    va_start(arguments, what);
+    vsnprintf(failure->text, sizeof failure->text, what, arguments);
+    va_end(arguments);
+    size_t used = strlen(failure->text);
+    snprintf(failure->text + used, sizeof failure->text - used, ": %s", reason ? reason : strerror(error));
+    ERR_clear_error();
+}

@@ -1,0 +1,54 @@
+/* What the files of TLS share: tls_context.c (contexts), tls_names.c (what a client asks for), tls_resumption.c (tickets
+ * and sessions), tls.c (the transport). */
+#ifndef PERIGEE_IO_TLS_PRIVATE_H
+#define PERIGEE_IO_TLS_PRIVATE_H
+
+#include "io/tls_context.h"
+#include "io/tls_tickets.h"
+
+#include <openssl/ssl.h>
+
+enum { TLS_SESSIONS = 16 /* that a client's context keeps to resume, the oldest is forgotten */ };
+
+struct tls_name {
+    struct tls_name *next;
+    struct tls_context *context; /* held */
+    char pattern[];
+};
+
+struct tls_kept_session {
+    SSL_SESSION *session;
+    char *peer; /* the name it was made for */
+};
+
+struct tls_context {
+    unsigned holders;
+    SSL_CTX *ssl;
+    struct tls_tickets *tickets;
+    struct tls_name *names;
+    tls_choose *choose;
+    void *choose_owner;
+    unsigned char *protocols, *staple; /* NULL: none */
+    unsigned protocols_length, staple_length;
+    const char *password; /* while a key is loaded */
+    unsigned is_server : 1;
+    unsigned next_session;
+    struct tls_kept_session sessions[TLS_SESSIONS];
+};
+
+static inline struct tls_context *tls_context_of(SSL *ssl) {
+    return SSL_get_app_data(ssl);
+}
+
+/* Set the callbacks of a new context. */
+void tls_names_init(struct tls_context *context);
+void tls_resumption_init(struct tls_context *context);
+
+void tls_names_destroy(struct tls_context *context);
+void tls_resumption_destroy(struct tls_context *context);
+
+/* Offers the server the session that was kept of it. The name is kept with the session to come; NULL: none is. */
+void tls_resumption_begin(SSL *ssl, const char *peer);
+void tls_resumption_end(SSL *ssl);
+
+#endif
