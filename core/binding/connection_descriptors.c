@@ -106,7 +106,7 @@ static int wait_for_room(lua_State *L, struct connection_object *connection) {
 static void send_unread(lua_State *L, struct connection *connection, const struct connection_object *cargo) {
     size_t count = cargo ? connection_pending(&cargo->io) : 0;
     unsigned char length[UNREAD_LENGTH_BYTES] = {(unsigned char)(count >> 24), (unsigned char)(count >> 16),
-                                          (unsigned char)(count >> 8), (unsigned char)count};
+                                                 (unsigned char)(count >> 8), (unsigned char)count};
     int failed = connection_write_copy(connection, length, sizeof length) < 0;
     if (!failed && count) failed = connection_write_copy(connection, buffer_data(cargo->io.input), count) < 0;
     if (!failed) return;
@@ -126,8 +126,7 @@ static enum io_status pass_connection(struct connection *connection, struct conn
 static int pass(lua_State *L, struct connection_object *connection, struct connection_object *cargo) {
     int fd = cargo ? cargo->io.stream.fd : number_of(L);
     if (fd < 0) return support_fail_errno(L, errno, "send", luaL_tolstring(L, SEND_WHAT, NULL));
-    enum io_status status =
-        cargo ? pass_connection(&connection->io, &cargo->io) : passing_send(&connection->io, fd);
+    enum io_status status = cargo ? pass_connection(&connection->io, &cargo->io) : passing_send(&connection->io, fd);
     if (status == IO_WAIT) return wait_for_room(L, connection);
     if (status == IO_BROKEN) return connection_fail(L, connection, SENDING, errno);
     if (descriptors_check_unread(L, SEND_OPTIONS)) send_unread(L, &connection->io, cargo);

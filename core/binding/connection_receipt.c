@@ -122,7 +122,9 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
     if (!connection->io.open) return give_up(L, receipt, connection, FAILURE_OURS);
     if (receipt->passed.fd >= 0) return unread_step(L, connection, receipt);
     size_t pending = connection_pending(&connection->io);
-    if (pending) return fail_protocol(L, receipt, "protocol", "%d bytes before it have been read and not consumed", (int)pending);
+    if (pending)
+        return fail_protocol(L, receipt, "protocol", "%d bytes before it have been read and not consumed",
+                             (int)pending);
     enum io_status status = passing_receive(&connection->io, &receipt->passed);
     if (status == IO_WAIT) return wait_for_input(L, connection);
     if (status != IO_DONE) return give_up(L, receipt, connection, connection_failure(connection, status));

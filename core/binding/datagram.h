@@ -24,7 +24,7 @@ struct datagram_object {
 struct datagram_object *datagram_check(lua_State *L); /* argument 1 */
 /* Pushes a socket that takes *fd, a UDP socket; *fd is -1 then. */
 void datagram_push(lua_State *L, int *fd);
-int datagram_serve(lua_State *L);                     /* socket:serve */
+int datagram_serve(lua_State *L); /* socket:serve */
 /* Once it is closed and its last handler has ended, nothing refers to the userdata any more. */
 void datagram_let_go(struct datagram_object *object);
 

@@ -140,8 +140,8 @@ static struct address_object *check_address(lua_State *L, int datagram) {
 
 /* descriptor.listen(address, options) -> descriptor, or nil, message, code: bound and listening, accepts nothing */
 static int descriptor_listen(lua_State *L) {
-    static const char *const names[] = {"backlog", "receive_buffer", "send_buffer", "keepalive", "nodelay",
-                                        "reuseport", "v6only", "keep_path", NULL};
+    static const char *const names[] = {"backlog",   "receive_buffer", "send_buffer", "keepalive", "nodelay",
+                                        "reuseport", "v6only",         "keep_path",   NULL};
     struct address_object *address = check_address(L, 0);
     struct socket_options options;
     support_check_options(L, 2, names);
@@ -180,7 +180,8 @@ static int descriptor_inherited(lua_State *L) {
     luaL_argcheck(L, number >= 0 && number <= INT_MAX, 1, "a descriptor is a number from 0");
     struct descriptor_object *descriptor = descriptor_new(L);
     int fd = (int)number;
-    if (descriptor_set_inherited(fd, 0) < 0) return support_fail_errno(L, errno, "inherit descriptor", lua_tostring(L, 1));
+    if (descriptor_set_inherited(fd, 0) < 0)
+        return support_fail_errno(L, errno, "inherit descriptor", lua_tostring(L, 1));
     if (is_polled(descriptor_kind(fd))) descriptor_set_blocking(fd, 0);
     descriptor->scheme = scheme_of(fd);
     descriptor->fd = fd;

@@ -7,6 +7,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -131,10 +132,12 @@ static int tls_shutdown(struct stream *stream) {
 
 void tls_cancel(struct stream *stream) {
     SSL *ssl = ssl_of(stream);
-    struct tls_context *context = tls_context_of(ssl);
-    tls_resumption_end(ssl);
+    struct tls_session *session = tls_session_of(ssl);
     SSL_free(ssl);
-    tls_context_drop(context);
+    tls_context_drop(session->context);
+    free(session->peer);
+    OPENSSL_free(session->rejected);
+    free(session);
     stream_init_plain(stream, stream->fd);
 }
 
@@ -159,12 +162,15 @@ int stream_is_tls(const struct stream *stream) {
 
 int tls_start(struct stream *stream, struct tls_context *context) {
     ERR_clear_error();
-    SSL *ssl = SSL_new(context->ssl);
+    struct tls_session *session = calloc(1, sizeof *session);
+    SSL *ssl = session ? SSL_new(context->ssl) : NULL;
     if (!ssl || SSL_set_fd(ssl, stream->fd) != 1) {
         SSL_free(ssl);
+        free(session);
         return -1;
     }
-    SSL_set_app_data(ssl, tls_context_hold(context));
+    session->context = tls_context_hold(context);
+    SSL_set_app_data(ssl, session);
     if (context->is_server) SSL_set_accept_state(ssl);
     else SSL_set_connect_state(ssl);
     stream->transport = &tls;

@@ -117,10 +117,20 @@ int tls_context_trust(struct tls_context *context, const char *path, struct tls_
     return context->is_server ? name_authorities(context, path, failure) : 0;
 }
 
+/* OpenSSL forgets a client's or server's certificate that was not good: its subject is kept for the message. */
+static int on_verified(int good, X509_STORE_CTX *store) {
+    const SSL *ssl = X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx());
+    const X509 *certificate = X509_STORE_CTX_get_current_cert(store);
+    struct tls_session *session = ssl ? tls_session_of(ssl) : NULL;
+    if (!good && session && certificate && !session->rejected)
+        session->rejected = X509_NAME_oneline(X509_get_subject_name(certificate), NULL, 0);
+    return good;
+}
+
 void tls_context_verify(struct tls_context *context, enum tls_verify verify) {
     int mode = verify == TLS_VERIFY_NONE ? SSL_VERIFY_NONE : SSL_VERIFY_PEER;
     if (verify == TLS_VERIFY_REQUIRED) mode |= SSL_VERIFY_FAIL_IF_NO_PEER_CERT;
-    SSL_CTX_set_verify(context->ssl, mode, NULL);
+    SSL_CTX_set_verify(context->ssl, mode, on_verified);
 }
 
 int tls_context_verifies(const struct tls_context *context) {

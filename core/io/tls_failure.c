@@ -1,8 +1,7 @@
-#include "io/tls_failure.h"
+#include "io/tls_private.h"
 
 #include <errno.h>
 #include <openssl/err.h>
-#include <openssl/ssl.h>
 #include <openssl/x509v3.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -44,11 +43,6 @@ static void set_text(struct tls_failure *failure, const char *format, ...) {
     va_end(arguments);
 }
 
-static const char *subject_of(X509 *certificate, char *text, size_t size) {
-    if (!certificate || !X509_NAME_oneline(X509_get_subject_name(certificate), text, (int)size)) return "the peer";
-    return text[0] ? text : "an unnamed subject";
-}
-
 /* The name that the certificate should have had. */
 static const char *expected_name(const SSL *ssl, char *text, size_t size) {
     X509_VERIFY_PARAM *parameters = SSL_get0_param((SSL *)ssl);
@@ -60,9 +54,9 @@ static const char *expected_name(const SSL *ssl, char *text, size_t size) {
 }
 
 static void describe_verification(struct tls_failure *failure, const SSL *ssl, long result) {
-    char subject[128], name[96];
-    const char *why = X509_verify_cert_error_string(result);
-    const char *whose = subject_of(SSL_get0_peer_certificate(ssl), subject, sizeof subject);
+    char name[96];
+    const char *why = X509_verify_cert_error_string(result), *rejected = tls_session_of(ssl)->rejected;
+    const char *whose = rejected ? rejected : "the peer";
     int mismatch = result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH;
     if (mismatch)
         set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name), why);

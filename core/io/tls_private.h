@@ -36,8 +36,19 @@ struct tls_context {
     struct tls_kept_session sessions[TLS_SESSIONS];
 };
 
-static inline struct tls_context *tls_context_of(SSL *ssl) {
+/* What we keep with each of OpenSSL's sessions. */
+struct tls_session {
+    struct tls_context *context; /* held */
+    char *peer;                  /* of a client: what its session is kept by; NULL: it is not kept */
+    char *rejected;              /* the subject of the certificate that was not good; NULL: none */
+};
+
+static inline struct tls_session *tls_session_of(const SSL *ssl) {
     return SSL_get_app_data(ssl);
+}
+
+static inline struct tls_context *tls_context_of(const SSL *ssl) {
+    return tls_session_of(ssl)->context;
 }
 
 /* Set the callbacks of a new context. */
@@ -47,8 +58,7 @@ void tls_resumption_init(struct tls_context *context);
 void tls_names_destroy(struct tls_context *context);
 void tls_resumption_destroy(struct tls_context *context);
 
-/* Offers the server the session that was kept of it. The name is kept with the session to come; NULL: none is. */
+/* Offers the server the session that was kept of it, and keeps the one to come. */
 void tls_resumption_begin(SSL *ssl, const char *peer);
-void tls_resumption_end(SSL *ssl);
 
 #endif

@@ -21,16 +21,10 @@ static struct tls_kept_session *find_kept(struct tls_context *context, const cha
     return NULL;
 }
 
-static int peer_index(void) {
-    static int index = -1; /* OpenSSL's number for our data, which is the process's */
-    if (index < 0) index = SSL_get_ex_new_index(0, NULL, NULL, NULL, NULL);
-    return index;
-}
-
 /* 1: the session is kept, and freed by us. Of TLS 1.3 several come, and the last one is kept. */
 static int on_session(SSL *ssl, SSL_SESSION *session) {
     struct tls_context *context = tls_context_of(ssl);
-    const char *peer = SSL_get_ex_data(ssl, peer_index());
+    const char *peer = tls_session_of(ssl)->peer;
     char *copy = peer ? strdup(peer) : NULL;
     if (!copy) return 0;
     struct tls_kept_session *kept = find_kept(context, peer);
@@ -97,11 +91,6 @@ void tls_resumption_destroy(struct tls_context *context) {
 
 void tls_resumption_begin(SSL *ssl, const char *peer) {
     struct tls_kept_session *kept = find_kept(tls_context_of(ssl), peer);
-    SSL_set_ex_data(ssl, peer_index(), strdup(peer));
+    tls_session_of(ssl)->peer = strdup(peer);
     if (kept) SSL_set_session(ssl, kept->session);
-}
-
-void tls_resumption_end(SSL *ssl) {
-    free(SSL_get_ex_data(ssl, peer_index()));
-    SSL_set_ex_data(ssl, peer_index(), NULL);
 }

@@ -17,7 +17,7 @@ const char *descriptor_kind_name(enum descriptor_kind kind);
 const char *descriptor_mode(int fd); /* for fdopen(3): "r", "w", "r+", "a" or "a+" */
 
 int descriptor_is_unix_socket(int fd);
-int descriptor_set_blocking(int fd, int blocking); /* for all who share the open file */
+int descriptor_set_blocking(int fd, int blocking);   /* for all who share the open file */
 int descriptor_set_inherited(int fd, int inherited); /* by the programs that this process executes */
 
 /* Who was at the other end when a Unix connection was made. */
