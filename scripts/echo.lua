@@ -1,5 +1,6 @@
 --- Echo: sends back what it gets, on TCP, Unix and UDP sockets (RFC 862).
 ---   printf 'hi\n' | nc -q1 127.0.0.1 7000
+--- Over TLS by its address alone: --set 'echo.listen=tls://127.0.0.1:7443?certificate=localhost.crt'
 
 local net <const> = require "perigee.net"
 local service <const> = require "perigee.service"

@@ -84,7 +84,7 @@ int loop_init(struct loop *loop) {
     *loop = (struct loop){.reserve = -1};
     loop->dirty_connections.end = &loop->dirty_connections.first;
     loop->dirty_datagrams.end = &loop->dirty_datagrams.first;
-    loop->ev = ev_default_loop(EVFLAG_NOENV | EVBACKEND_EPOLL);
+    loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL); /* the default loop would reap everybody's children */
     if (!loop->ev) return errno = ENOSYS, -1;
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
     pool_init(&loop->input, sizeof(struct buffer) + INPUT_BLOCK_SIZE, KEPT_INPUT_PIECES);

@@ -1,4 +1,5 @@
 #include "io/tls_private.h"
+#include "system/socket.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -27,7 +28,8 @@ static void set_defaults(struct tls_context *context) {
     SSL_CTX_set_min_proto_version(ssl, TLS1_2_VERSION);
     SSL_CTX_set_cipher_list(ssl, CIPHERS);
     SSL_CTX_set_options(ssl, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION | SSL_OP_CIPHER_SERVER_PREFERENCE |
-                                 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_ENABLE_KTLS);
+                                 SSL_OP_PRIORITIZE_CHACHA);
+    if (socket_kernel_has_tls()) SSL_CTX_set_options(ssl, SSL_OP_ENABLE_KTLS);
     SSL_CTX_set_mode(ssl, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER |
                               SSL_MODE_RELEASE_BUFFERS);
     SSL_CTX_set_read_ahead(ssl, 1);

@@ -4,9 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A client of TLS 1.3 gets a new ticket for each that it has used, RFC 8446 C.4. */
 static int on_ticket(SSL *ssl, unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher, EVP_MAC_CTX *mac,
                      int issues) {
-    return tls_tickets_crypt(tls_context_of(ssl)->tickets, name, iv, cipher, mac, issues);
+    int result = tls_tickets_crypt(tls_context_of(ssl)->tickets, name, iv, cipher, mac, issues);
+    return result == 1 && !issues && SSL_version(ssl) == TLS1_3_VERSION ? 2 : result;
 }
 
 static void kept_drop(struct tls_kept_session *kept) {

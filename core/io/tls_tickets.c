@@ -85,7 +85,7 @@ static int issue(const struct tls_tickets *tickets, unsigned char *name, unsigne
     return init_ciphers(&tickets->now, iv, cipher, mac, 1) ? 1 : -1;
 }
 
-/* 2: it is taken, and a new one is issued. TLS 1.3 issues new ones anyway, SSL_CTX_set_tlsext_ticket_key_cb(3). */
+/* 1: it is taken; 2: and a new one is issued, SSL_CTX_set_tlsext_ticket_key_cb(3). */
 static int take(const struct tls_tickets *tickets, const unsigned char *name, unsigned char *iv, EVP_CIPHER_CTX *cipher,
                 EVP_MAC_CTX *mac) {
     int is_now = memcmp(name, tickets->now.name, sizeof tickets->now.name) == 0;

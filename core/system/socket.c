@@ -209,6 +209,15 @@ int socket_pair(int fds[2]) {
     return socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds);
 }
 
+/* Asked of a socket that is not connected: where there is TLS, that is what is wrong with it. */
+int socket_kernel_has_tls(void) {
+    int fd = socket_open(AF_INET, SOCK_STREAM);
+    if (fd < 0) return 0;
+    int has = setsockopt(fd, IPPROTO_TCP, TCP_ULP, "tls", sizeof "tls") == 0 || errno == ENOTCONN;
+    close(fd);
+    return has;
+}
+
 void socket_give_up_after(int fd, int seconds) {
     unsigned milliseconds = (unsigned)seconds * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &milliseconds, sizeof milliseconds); /* fails on Unix sockets */

@@ -32,6 +32,7 @@ int socket_accept(int fd, struct endpoint *peer);
  * is used when both are NULL. */
 int socket_datagram(const struct endpoint *local, const struct endpoint *remote, int family,
                     const struct socket_options *options);
+int socket_kernel_has_tls(void); /* encryption by the kernel, tls(7) TCP_ULP */
 int socket_pair(int fds[2]); /* two connected stream sockets, unix(7) */
 
 /* Options of a connected stream (nodelay, keepalive, buffers); Unix sockets ignore TCP's. */
