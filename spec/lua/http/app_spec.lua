@@ -146,8 +146,8 @@ describe("http.serve", function()
     ["an unknown option"] = { { "http://127.0.0.1:0", print, { bodylimit = 1 } }, "there is no option 'bodylimit'" },
     ["an option out of range"] =
       { { "http://127.0.0.1:0", print, { header_count = 1000 } }, "option 'header_count' must be an integer from 1" },
-    ["a scheme that is not HTTP's"] = { { "udp://127.0.0.1:0", print }, "http:// and unix: can" },
-    ["https, for now"] = { { "https://127.0.0.1:0", print }, "http:// and unix: can" },
+    ["a scheme that is not HTTP's"] = { { "udp://127.0.0.1:0", print }, "http://, https:// and unix: can" },
+    ["https without a certificate"] = { { "https://127.0.0.1:0", print }, "https:// needs a certificate" },
   } do
     it("refuses " .. what, function()
       local ok <const>, message <const> = pcall(http.serve, table.unpack(case[1]))
