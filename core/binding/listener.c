@@ -212,12 +212,11 @@ static int listener_tostring(lua_State *L) {
 }
 
 int luaopen_core_listener(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"listen", connection_listen},
-        {"probe", connection_probe},
-        {"on_refused", on_refused},
-        {"on_handshake_failed", listener_on_handshake_failed},
-        {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"listen", connection_listen},
+                                         {"probe", connection_probe},
+                                         {"on_refused", on_refused},
+                                         {"on_handshake_failed", listener_on_handshake_failed},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"adopt", listener_adopt}, {"close", listener_object_close}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},

@@ -38,8 +38,9 @@ struct listener_object {
     enum scheme scheme;
     int handler, anchor; /* references in the registry */
     unsigned paused : 1, keep_path : 1;
-    struct connection *adopted; /* the client that is being accepted is this connection, see connection_part; NULL: a new one */
-    unsigned active;     /* connections whose handlers have not ended */
+    struct connection
+        *adopted;    /* the client that is being accepted is this connection, see connection_part; NULL: a new one */
+    unsigned active; /* connections whose handlers have not ended */
     unsigned max_connections;
     float timeout; /* seconds, of the connections */
     uint32_t high_water;

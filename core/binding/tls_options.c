@@ -11,10 +11,11 @@ enum { MAKE_OPTIONS = 1 };
 enum { CERTIFICATES_MAX = 8, PROTOCOLS_SIZE = 512 /* bytes of the list on the wire */ };
 
 static const char *const SERVER_OPTIONS[] = {
-    "certificate", "key",       "password", "ca",             "verify",  "min_version", "max_version", "ciphers", "cipher_suites",
-    "groups",      "protocols", "names",    "on_server_name", "tickets", "ocsp",        NULL};
-static const char *const CLIENT_OPTIONS[] = {"certificate", "key",     "password",      "ca",     "verify",    "min_version",
-                                             "max_version", "ciphers", "cipher_suites", "groups", "protocols", NULL};
+    "certificate",   "key",    "password",  "ca",    "verify",         "min_version", "max_version", "ciphers",
+    "cipher_suites", "groups", "protocols", "names", "on_server_name", "tickets",     "ocsp",        NULL};
+static const char *const CLIENT_OPTIONS[] = {"certificate",   "key",         "password",    "ca",
+                                             "verify",        "min_version", "max_version", "ciphers",
+                                             "cipher_suites", "groups",      "protocols",   NULL};
 
 static const char *option_string(lua_State *L, const char *name) {
     int type = lua_getfield(L, MAKE_OPTIONS, name);
@@ -120,7 +121,8 @@ static int read_names(lua_State *L, struct tls_context *context) {
     while (lua_next(L, -2)) {
         if (lua_type(L, -2) != LUA_TSTRING) return luaL_error(L, "option 'names' must be a table of contexts by name");
         const struct tls_object *other = tls_check_server(L, -1, "what option 'names' names");
-        if (tls_context_add_name(context, lua_tostring(L, -2), other->context) < 0) return luaL_error(L, "not enough memory");
+        if (tls_context_add_name(context, lua_tostring(L, -2), other->context) < 0)
+            return luaL_error(L, "not enough memory");
         lua_pop(L, 1);
     }
     return 0;

@@ -5,6 +5,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -59,10 +60,19 @@ static void connection_wake_both(struct connection *connection) {
     waiter_wake(&connection->writer, WAKE_LATER);
 }
 
+/* A pipe has one side, which is ended by closing it: the loop's spare descriptor, at which all reads end, takes its
+ * number. */
+static void connection_end_pipe(struct connection *connection) {
+    connection_watch(connection, 0);
+    dup3(connection_loop(connection)->reserve, connection->stream.fd, O_CLOEXEC);
+}
+
 /* All is sent: ends our side, if that is wanted. WAIT: that needs room in the kernel. */
 static enum io_status connection_sent(struct connection *connection) {
     if (!connection->shut || connection->shut_done) return IO_DONE;
-    if (connection->stream.transport->shutdown(&connection->stream) < 0 && errno == EAGAIN) return IO_WAIT;
+    int result = connection->stream.transport->shutdown(&connection->stream);
+    if (result < 0 && errno == EAGAIN) return IO_WAIT;
+    if (result < 0 && errno == ENOTSOCK) connection_end_pipe(connection);
     connection->shut_done = 1;
     return IO_DONE;
 }

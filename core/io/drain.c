@@ -2,7 +2,9 @@
 #include "bytes/tiny.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 
 struct drain {
     ev_io io;
@@ -11,7 +13,8 @@ struct drain {
     struct stream stream;
     struct queue queue;
     struct drain *next, **link;
-    double quiet_until; /* something has to move before */
+    double quiet; /* seconds in which something has to move */
+    double quiet_until;
     double until;
     int ended; /* our side */
 };
@@ -47,7 +50,7 @@ static enum io_status drain_discard(struct drain *drain) {
     ssize_t count = drain->stream.transport->read(&drain->stream, scratch, INPUT_BLOCK_SIZE);
     int error = errno;
     pool_give(&drain->loop->input, scratch);
-    if (count > 0) drain->quiet_until = drain->loop->now + QUIET_SECONDS;
+    if (count > 0) drain->quiet_until = drain->loop->now + drain->quiet;
     if (stream_is_pending(&drain->stream)) ev_feed_event(drain->loop->ev, &drain->io, EV_READ);
     if (count > 0 || (count < 0 && error == EAGAIN)) return IO_WAIT;
     return count ? IO_BROKEN : IO_END;
@@ -62,9 +65,11 @@ static void drain_watch(struct drain *drain, int events) {
 static enum io_status drain_send(struct drain *drain) {
     size_t before = drain->queue.length;
     enum io_status status = stream_send(&drain->stream, &drain->queue, &drain->loop->output);
-    if (drain->queue.length < before) drain->quiet_until = drain->loop->now + QUIET_SECONDS;
+    if (drain->queue.length < before) drain->quiet_until = drain->loop->now + drain->quiet;
     if (status != IO_DONE) return status;
-    if (drain->stream.transport->shutdown(&drain->stream) < 0 && errno == EAGAIN) return IO_WAIT;
+    int result = drain->stream.transport->shutdown(&drain->stream);
+    if (result < 0 && errno == EAGAIN) return IO_WAIT;
+    if (result < 0 && errno == ENOTSOCK) return IO_BROKEN; /* a pipe is ended by closing it */
     drain->ended = 1;
     drain_watch(drain, EV_READ);
     return IO_DONE;
@@ -80,14 +85,22 @@ static void drain_on_event(struct ev_loop *ev, ev_io *io, int events) {
     else if (status == IO_END) drain_watch(drain, EV_WRITE); /* reading again would tell the end again */
 }
 
+/* Who reads a pipe is a process of ours: it gets all of its input, however slow it is. */
+static void drain_limit(struct drain *drain) {
+    struct stat status;
+    int is_pipe = fstat(drain->stream.fd, &status) == 0 && S_ISFIFO(status.st_mode);
+    drain->quiet = is_pipe ? INFINITY : QUIET_SECONDS;
+    drain->quiet_until = drain->loop->now + drain->quiet;
+    drain->until = is_pipe ? INFINITY : drain->loop->now + TOTAL_SECONDS;
+}
+
 static struct drain *drain_new(struct loop *loop, struct stream stream, struct queue queue) {
     struct drain *drain = malloc(sizeof *drain);
     if (!drain) return NULL;
     *drain = (struct drain){.loop = loop, .stream = stream, .queue = queue, .next = loop->drains};
     drain->timer.fire = drain_on_timer;
-    drain->quiet_until = loop->now + QUIET_SECONDS;
-    drain->until = loop->now + TOTAL_SECONDS;
-    if (timers_set(&loop->timers, &drain->timer, drain->quiet_until) < 0) {
+    drain_limit(drain);
+    if (timers_set(&loop->timers, &drain->timer, drain_deadline(drain)) < 0) {
         free(drain);
         return NULL;
     }

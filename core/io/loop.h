@@ -27,17 +27,17 @@ struct loop {
     struct pool input, output;
     struct timers timers;
     struct dirty_list dirty_connections, dirty_datagrams;
-    struct drain *drains;        /* see drain.h */
-    struct child_family *family; /* see child.h; NULL: there never was a child */
+    struct drain *drains;         /* see drain.h */
+    struct child_family *family;  /* see child.h; NULL: there never was a child */
     struct handshake *handshakes; /* see handshake.h */
-    struct incoming *incoming;   /* memory for one batch of datagrams, see datagram.c */
-    int reserve;                 /* a spare descriptor, given up for a moment when none is left (see the listener) */
-    int restless;                /* somebody wants another pass at once */
-    void (*turn)(void *context); /* the scheduler's turn before sleep */
+    struct incoming *incoming;    /* memory for one batch of datagrams, see datagram.c */
+    int reserve;                  /* a spare descriptor, given up for a moment when none is left (see the listener) */
+    int restless;                 /* somebody wants another pass at once */
+    void (*turn)(void *context);  /* the scheduler's turn before sleep */
     void *turn_context;
     struct {
         unsigned connections, listeners, datagrams, drains, handshakes, children; /* alive now */
-        unsigned refused;                                   /* clients turned away for lack of descriptors */
+        unsigned refused; /* clients turned away for lack of descriptors */
     } counts;
     ev_prepare prepare;
     ev_check check;

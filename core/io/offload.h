@@ -1,6 +1,6 @@
-/* A pool of threads for work that would hold up the loop. A job runs in a thread, at a lower priority than the loop, and
- * is then done in the loop. The threads start when there is work for them, up to a limit, and block all signals but one
- * of their own, by which a running job is told to stop.
+/* A pool of threads for work that would hold up the loop. A job runs in a thread, at a lower priority than the loop,
+ * and is then done in the loop. The threads start when there is work for them, up to a limit, and block all signals but
+ * one of their own, by which a running job is told to stop.
  * Owner: the loop's owner, who also owns the jobs. Invariant: a job that was submitted is either withdrawn by
  * offload_stop, or has `done` called once. */
 #ifndef PERIGEE_IO_OFFLOAD_H

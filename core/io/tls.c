@@ -13,9 +13,9 @@
 #include <unistd.h>
 
 enum {
-    RECORD = 16 * 1024,         /* bytes of plain text that one record has at most, RFC 8446 5.1 */
-    READ_AHEAD = 64 * 1024,     /* bytes that one read(2) may bring, after the handshake */
-    WRITE_SHARE = 1024 * 1024   /* bytes that one call sends at most */
+    RECORD = 16 * 1024,       /* bytes of plain text that one record has at most, RFC 8446 5.1 */
+    READ_AHEAD = 64 * 1024,   /* bytes that one read(2) may bring, after the handshake */
+    WRITE_SHARE = 1024 * 1024 /* bytes that one call sends at most */
 };
 
 static SSL *ssl_of(const struct stream *stream) {

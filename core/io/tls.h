@@ -24,8 +24,8 @@ enum tls_step tls_handshake(struct stream *stream, struct tls_failure *failure);
 int stream_is_tls(const struct stream *stream);
 
 struct tls_facts {
-    const char *version, *cipher; /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
-    const char *server_name;      /* that the client asked for; NULL: none */
+    const char *version, *cipher;  /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */
+    const char *server_name;       /* that the client asked for; NULL: none */
     const unsigned char *protocol; /* by ALPN */
     unsigned protocol_length;
     int resumed, verified;      /* verified: the peer's certificate is good */

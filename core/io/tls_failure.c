@@ -59,7 +59,8 @@ static void describe_verification(struct tls_failure *failure, const SSL *ssl, l
     const char *whose = rejected ? rejected : "the peer";
     int mismatch = result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH;
     if (mismatch)
-        set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name), why);
+        set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name),
+                 why);
     else set_text(failure, "the certificate of %s is not valid: %s", whose, why);
 }
 

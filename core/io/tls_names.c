@@ -29,9 +29,10 @@ static void use_context(SSL *ssl, const struct tls_context *other) {
     SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(other->ssl));
 }
 
-/* OpenSSL resumes a session before it asks for the name: one that was made for another name may not have been asked
- * for a certificate. */
-static int is_of_another_name(SSL *ssl, const char *name) {
+/* OpenSSL resumes a session before it asks for the name. Where names differ in what they ask of a client, one that was
+ * made for another name may not have been asked for a certificate. */
+static int is_of_another_name(SSL *ssl, const struct tls_context *context, const char *name) {
+    if (!context->names && !context->choose) return 0;
     const char *made_for = SSL_session_reused(ssl) ? SSL_SESSION_get0_hostname(SSL_get0_session(ssl)) : name;
     if (!made_for || !name) return made_for != name;
     return strcasecmp(made_for, name) != 0;
@@ -41,7 +42,7 @@ static int on_server_name(SSL *ssl, int *alert, void *unused) {
     struct tls_context *context = tls_context_of(ssl);
     const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
     (void)unused;
-    if (is_of_another_name(ssl, name)) return *alert = SSL_AD_ACCESS_DENIED, SSL_TLSEXT_ERR_ALERT_FATAL;
+    if (is_of_another_name(ssl, context, name)) return *alert = SSL_AD_ACCESS_DENIED, SSL_TLSEXT_ERR_ALERT_FATAL;
     if (!name) return SSL_TLSEXT_ERR_NOACK;
     int refused = 0;
     struct tls_context *other = find_name(context, name);

@@ -15,8 +15,8 @@ struct transport {
     ssize_t (*read)(struct stream *stream, void *bytes, size_t room); /* 0: the peer has ended its side */
     ssize_t (*write)(struct stream *stream, const struct iovec *vectors, int count);
     ssize_t (*send_file)(struct stream *stream, int fd, off_t offset, size_t length); /* 0: the file is too short */
-    int (*shutdown)(struct stream *stream); /* ends our side; EAGAIN: to be tried again when the kernel has room */
-    void (*close)(struct stream *stream);   /* without a word to the peer */
+    int (*shutdown)(struct stream *stream);      /* ends our side; EAGAIN: to be tried again when the kernel has room */
+    void (*close)(struct stream *stream);        /* without a word to the peer */
     int (*pending)(const struct stream *stream); /* bytes are held that the kernel knows nothing of; NULL: never */
 };
 
