@@ -27,7 +27,7 @@ static int fail_start(lua_State *L, struct connection_object *connection, const 
 static int start_step(lua_State *L, int resumed, lua_KContext context);
 
 static int go_on(lua_State *L, struct connection_object *connection) {
-    struct tls_failure failure;
+    struct tls_failure failure = {""};
     lua_Number until = lua_tonumber(L, START_UNTIL);
     connection->io.readable = 0;
     switch (tls_handshake(&connection->io.stream, &failure)) {

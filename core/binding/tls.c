@@ -34,7 +34,7 @@ struct tls_tickets *tls_tickets_of(lua_State *L) {
 }
 
 static int make(lua_State *L, struct tls_object *object) {
-    struct tls_failure failure;
+    struct tls_failure failure = {""};
     if (tls_object_make(L, object, &failure) < 0) return support_fail(L, "tls", "TLS: %s", failure.text);
     lua_settop(L, 2);
     return 1;
@@ -134,7 +134,7 @@ static int read_names(lua_State *L, const char **names) {
 static int self_signed(lua_State *L) {
     const char *names[NAMES_MAX];
     char certificate[CERTIFICATE_PEM_MAX], key[CERTIFICATE_PEM_MAX];
-    struct tls_failure failure;
+    struct tls_failure failure = {""};
     lua_Integer days = luaL_checkinteger(L, 2);
     luaL_argcheck(L, days >= 1 && days <= DAYS_MAX, 2, "it must be 1 to 3650 days");
     luaL_checkstack(L, NAMES_MAX, NULL);

@@ -45,7 +45,7 @@ static void handshake_watch(struct handshake *handshake, int events) {
 }
 
 static void handshake_go_on(struct handshake *handshake) {
-    struct tls_failure failure;
+    struct tls_failure failure = {""};
     switch (tls_handshake(&handshake->stream, &failure)) {
     case TLS_DONE: handshake_end(handshake, NULL); return;
     case TLS_FAILED: handshake_end(handshake, &failure); return;
@@ -60,7 +60,7 @@ static void handshake_on_event(struct ev_loop *ev, ev_io *io, int events) {
 }
 
 static void handshake_on_timer(struct timer *timer) {
-    struct tls_failure failure;
+    struct tls_failure failure = {""};
     snprintf(failure.text, sizeof failure.text, "timed out");
     handshake_end((struct handshake *)((char *)timer - offsetof(struct handshake, timer)), &failure);
 }

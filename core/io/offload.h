@@ -46,6 +46,9 @@ void offload_submit(struct offload *offload, struct offload_job *job); /* after 
 
 /* Withdraws a queued job: 1, `done` will not be called. Tells a running one to stop: 0. */
 int offload_stop(struct offload *offload, struct offload_job *job);
+/* In a thread: whether the signals that it blocks come in, which the programs that it starts then do not inherit as
+ * blocked. */
+void offload_let_signals_in(int let_in);
 int offload_is_stopping(const struct offload_job *job); /* in any thread, and in a signal handler */
 
 #endif

@@ -124,7 +124,7 @@ static ssize_t tls_send_file(struct stream *stream, int fd, off_t offset, size_t
 static int tls_shutdown(struct stream *stream) {
     SSL *ssl = ssl_of(stream);
     ERR_clear_error();
-    int result = SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN ? 0 : SSL_shutdown(ssl);
+    int is_sent = (SSL_get_shutdown(ssl) & SSL_SENT_SHUTDOWN) != 0, result = is_sent ? 0 : SSL_shutdown(ssl);
     if (result < 0 && SSL_get_error(ssl, result) == SSL_ERROR_WANT_WRITE) return errno = EAGAIN, -1;
     ERR_clear_error();
     return shutdown(stream->fd, SHUT_WR);

@@ -14,13 +14,16 @@ static const char *alert_text(int reason) {
     return strcmp(text, "unknown") == 0 ? NULL : text;
 }
 
-const char *tls_error_text(int error) {
-    int reason = TLS_ERROR - error;
+static const char *reason_text(int reason) {
     const char *text = NULL;
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return "the peer ended without TLS's close_notify: truncated?";
     if (reason >= ALERT) text = alert_text(reason);
     if (!text && reason) text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
     return text ? text : "TLS has failed";
+}
+
+const char *tls_error_text(int error) {
+    return reason_text(TLS_ERROR - error);
 }
 
 /* The first error is the cause, what follows are its consequences. */
@@ -53,14 +56,16 @@ static const char *expected_name(const SSL *ssl, char *text, size_t size) {
     return text;
 }
 
-static void describe_verification(struct tls_failure *failure, const SSL *ssl, long result) {
+static void describe_mismatch(struct tls_failure *failure, const SSL *ssl, const char *whose, const char *why) {
     char name[96];
+    set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name), why);
+}
+
+static void describe_verification(struct tls_failure *failure, const SSL *ssl, long result) {
     const char *why = X509_verify_cert_error_string(result), *rejected = tls_session_of(ssl)->rejected;
     const char *whose = rejected ? rejected : "the peer";
-    int mismatch = result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH;
-    if (mismatch)
-        set_text(failure, "the certificate of %s is not for '%s': %s", whose, expected_name(ssl, name, sizeof name),
-                 why);
+    if (result == X509_V_ERR_HOSTNAME_MISMATCH || result == X509_V_ERR_IP_ADDRESS_MISMATCH)
+        describe_mismatch(failure, ssl, whose, why);
     else set_text(failure, "the certificate of %s is not valid: %s", whose, why);
 }
 
@@ -71,11 +76,11 @@ static void describe_reason(struct tls_failure *failure, const SSL *ssl, int rea
     } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         set_text(failure, "the peer ended the connection during the handshake");
     } else if (reason >= ALERT) {
-        set_text(failure, "the peer refuses it: %s", tls_error_text(TLS_ERROR - reason));
+        set_text(failure, "the peer refuses it: %s", reason_text(reason));
     } else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
         set_text(failure, "the peer does not speak TLS (wrong version number)");
     } else {
-        set_text(failure, "%s", tls_error_text(TLS_ERROR - reason));
+        set_text(failure, "%s", reason_text(reason));
     }
 }
 
