@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct program {
     struct runtime *runtime;
@@ -52,6 +53,12 @@ static void program_tune_memory(void) {
     mallopt(M_MMAP_THRESHOLD, 32 * 1024 * 1024);
 }
 
+/* While a thread goes on, which may be using what exit(3) would take down. */
+static void program_leave(int status) {
+    if (ftrylockfile(stdout) == 0) fflush(stdout);
+    _exit(status);
+}
+
 int main(int argc, char **argv) {
     program_tune_memory();
     signal(SIGPIPE, SIG_IGN);
@@ -62,6 +69,6 @@ int main(int argc, char **argv) {
         return program.status;
     }
     if (runtime_call(program.runtime, program_start, &program) == 0) loop_run(&program.runtime->loop);
-    runtime_free(program.runtime);
+    if (runtime_free(program.runtime) < 0) program_leave(program.status);
     return program.status;
 }

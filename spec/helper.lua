@@ -89,18 +89,45 @@ function M.failures()
   return messages
 end
 
+local function pair(url, serving, connecting)
+  local net <const> = require "perigee.net"
+  local accepted <const> = task.channel(1)
+  local server <close> = assert(net.serve(url, function(conn)
+    accepted:send(conn)
+    while conn.is_open do task.sleep(0.002) end
+  end, serving))
+  local client <const> = assert(net.connect(tostring(server.address), connecting))
+  return client, accepted:receive()
+end
+
 --- Two connections that are connected over TCP: the client's and the server's end.
 ---@param options { send_buffer: integer, receive_buffer: integer }?
 function M.tcp_pair(options)
-  local net <const> = require "perigee.net"
-  local accepted <const> = task.channel(1)
-  local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
-    accepted:send(conn)
-    while conn.is_open do task.sleep(0.002) end
-  end, options))
-  local client <const> = assert(net.connect(tostring(server.address), options))
-  return client, accepted:receive()
+  return pair("tcp://127.0.0.1:0", options, options)
 end
+
+local function with_tls(options, tls)
+  local result <const> = { tls = tls }
+  for name, value in pairs(options or {}) do result[name] = value end
+  return result
+end
+
+--- The same over TLS.
+---@param options { send_buffer: integer, receive_buffer: integer }?
+---@param version "1.2"|"1.3"?
+function M.tls_pair(options, version)
+  local certificates <const> = require "spec.fixtures.certificates"
+  return pair("tls://127.0.0.1:0", with_tls(options, certificates.of "localhost"),
+    with_tls(options, certificates.trusting(nil, { max_version = version })))
+end
+
+--- By name: what makes two connected ends over each transport, for specs that are to hold over all of them.
+---@type table<string, fun(): any, any>
+M.transports = {
+  ["TCP"] = M.tcp_pair,
+  ["TLS"] = M.tls_pair,
+  ["net.pair"] = function() return require "perigee.net".pair() end,
+}
 
 --- A path for a test, at which nothing is.
 ---@return string

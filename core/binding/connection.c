@@ -73,9 +73,13 @@ static const char *failure_code(int failure) {
 
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure) {
     struct endpoint peer;
-    char text[ADDRESS_TEXT_MAX] = "a closed connection";
+    char memory[ADDRESS_TEXT_MAX];
+    const char *text = connection->io.open ? "a pipe" : "a closed connection";
     connection->failure = (int16_t)failure;
-    if (connection_peer(connection, &peer)) endpoint_format(&peer, connection->scheme, text, sizeof text);
+    if (connection_peer(connection, &peer)) {
+        endpoint_format(&peer, connection->scheme, memory, sizeof memory);
+        text = memory;
+    }
     return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure));
 }
 
@@ -168,6 +172,7 @@ static int connection_newindex(lua_State *L) {
 static int connection_tostring(lua_State *L) {
     struct connection_object *connection = connection_check(L, 1);
     connection_push_peer(L, connection);
+    if (lua_isnil(L, -1) && connection->io.open) lua_pushliteral(L, "a pipe");
     lua_pushfstring(L, "connection: %s%s", luaL_tolstring(L, -1, NULL), connection->io.open ? "" : " (closed)");
     return 1;
 }

@@ -18,10 +18,9 @@ int descriptors_check_unread(lua_State *L, int table) {
 }
 
 int descriptors_fail_unfit(lua_State *L, const struct connection_object *connection, const char *operation) {
-    if (!connection->io.open) return 0;
-    const struct stream *stream = &connection->io.stream;
-    if (stream->session) return support_fail(L, "tls", "%s: a connection that carries TLS passes none", operation);
-    if (descriptor_is_unix_socket(stream->fd)) return 0;
+    if (connection->io.open && connection->io.stream.session)
+        return support_fail(L, "tls", "%s a connection that carries TLS: only plain ones pass them", operation);
+    if (!connection->io.open || connection->scheme == SCHEME_UNIX) return 0;
     lua_getfield(L, 1, "peer");
     return support_fail(L, "protocol", "%s %s: only Unix sockets pass them", operation, luaL_tolstring(L, -1, NULL));
 }
@@ -38,21 +37,20 @@ static int file_number(const luaL_Stream *stream) {
     return fflush(stream->f) == 0 ? fileno(stream->f) : -1;
 }
 
-/* The descriptor of what is not a connection; -1 with errno, EBADF: it is closed. */
-static int number_of(lua_State *L) {
+int descriptors_number(lua_State *L, int argument) {
     void *object;
     errno = EBADF;
-    if ((object = luaL_testudata(L, SEND_WHAT, "perigee.listener"))) {
+    if ((object = luaL_testudata(L, argument, "perigee.listener"))) {
         struct listener *listener = &((struct listener_object *)object)->io;
         return listener->open ? listener->io.fd : -1;
     }
-    if ((object = luaL_testudata(L, SEND_WHAT, "perigee.datagram"))) {
+    if ((object = luaL_testudata(L, argument, "perigee.datagram"))) {
         struct datagram *datagram = &((struct datagram_object *)object)->io;
         return datagram->open ? datagram->io.fd : -1;
     }
-    if ((object = luaL_testudata(L, SEND_WHAT, LUA_FILEHANDLE))) return file_number(object);
-    if ((object = descriptor_test(L, SEND_WHAT))) return ((struct descriptor_object *)object)->fd;
-    return luaL_typeerror(L, SEND_WHAT, "connection, listener, datagram socket, descriptor or file");
+    if ((object = luaL_testudata(L, argument, LUA_FILEHANDLE))) return file_number(object);
+    if ((object = descriptor_test(L, argument))) return ((struct descriptor_object *)object)->fd;
+    return luaL_typeerror(L, argument, "connection, listener, datagram socket, descriptor or file");
 }
 
 static struct connection_object *cargo_of(lua_State *L) {
@@ -63,18 +61,16 @@ static struct connection_object *cargo_of(lua_State *L) {
 static int fail_cargo(lua_State *L, struct connection_object *cargo) {
     if (!cargo->io.open) return connection_fail(L, cargo, "send", FAILURE_OURS);
     if (cargo->io.stream.error) return connection_fail(L, cargo, "send", cargo->io.stream.error);
-    const char *text = luaL_tolstring(L, SEND_WHAT, NULL);
-    if (cargo->io.stream.session)
-        return support_fail(L, "tls", "send %s: it carries TLS, whose keys stay in this process", text);
-    lua_pop(L, 1);
-    return 0;
+    if (!cargo->io.stream.session) return 0;
+    return support_fail(L, "tls", "send %s: it carries TLS, whose keys stay in this process",
+                        luaL_tolstring(L, SEND_WHAT, NULL));
 }
 
 static int fail_unread(lua_State *L, const struct connection_object *cargo) {
     size_t pending = connection_pending(&cargo->io);
-    int unread = descriptors_check_unread(L, SEND_OPTIONS);
+    if (!pending) return 0;
     const char *text = luaL_tolstring(L, SEND_WHAT, NULL);
-    if (pending && !unread)
+    if (!descriptors_check_unread(L, SEND_OPTIONS))
         return support_fail(L, "protocol", "send %s: %I unread bytes would be lost: send with { unread = true }", text,
                             (LUAI_UACINT)pending);
     if (pending > UNREAD_MAX)
@@ -124,7 +120,7 @@ static enum io_status pass_connection(struct connection *connection, struct conn
 }
 
 static int pass(lua_State *L, struct connection_object *connection, struct connection_object *cargo) {
-    int fd = cargo ? cargo->io.stream.fd : number_of(L);
+    int fd = cargo ? cargo->io.stream.fd : descriptors_number(L, SEND_WHAT);
     if (fd < 0) return support_fail_errno(L, errno, "send", luaL_tolstring(L, SEND_WHAT, NULL));
     enum io_status status = cargo ? pass_connection(&connection->io, &cargo->io) : passing_send(&connection->io, fd);
     if (status == IO_WAIT) return wait_for_room(L, connection);
@@ -162,7 +158,7 @@ static int send_step(lua_State *L, int resumed, lua_KContext context) {
 static int connection_send_fd(lua_State *L) {
     struct connection_object *connection = connection_check(L, SEND_CONNECTION);
     lua_settop(L, SEND_OPTIONS);
-    if (!cargo_of(L)) number_of(L);
+    if (!cargo_of(L)) descriptors_number(L, SEND_WHAT);
     luaL_argcheck(L, cargo_of(L) != connection, SEND_WHAT, "a connection cannot be sent over itself");
     descriptors_check_unread(L, SEND_OPTIONS);
     int failed = descriptors_fail_unfit(L, connection, SENDING);

@@ -13,6 +13,10 @@ int descriptors_check_unread(lua_State *L, int table);
 /* Can the connection at 1 pass descriptors? 0, or the results of failing. */
 int descriptors_fail_unfit(lua_State *L, const struct connection_object *connection, const char *operation);
 
+/* The descriptor of a listener, datagram socket, descriptor or file; -1 with errno, EBADF: it is closed. Raises for anything
+ * else. */
+int descriptors_number(lua_State *L, int argument);
+
 int connection_receive_fd(lua_State *L); /* conn:receive_fd */
 void receipt_open(lua_State *L);         /* makes the class that receiving needs */
 

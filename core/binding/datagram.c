@@ -130,6 +130,7 @@ static struct datagram_object *datagram_new(lua_State *L) {
     object->handler = object->anchor = LUA_NOREF;
     object->timeout = INFINITY;
     object->max_tasks = MAX_TASKS;
+    activity_init(&object->activity, &object->active);
     return object;
 }
 
@@ -233,6 +234,8 @@ int luaopen_core_datagram(lua_State *L) {
     static const luaL_Reg methods[] = {{"serve", datagram_serve},
                                        {"receive", datagram_object_receive},
                                        {"send", datagram_object_send},
+                                       {"drain", datagram_drain},
+                                       {"await", datagram_await},
                                        {"close", datagram_object_close},
                                        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", datagram_index},

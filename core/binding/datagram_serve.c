@@ -50,12 +50,19 @@ static void datagram_reply(struct request *request) {
     runtime_call(object->runtime, datagram_report_reply, request);
 }
 
+static void datagram_end_drained(struct datagram_object *object) {
+    if (object->draining && !object->active && !object->delivering) datagram_close(&object->io);
+}
+
 static void datagram_on_handler_ended(struct task *task, void *context) {
     struct request *request = context;
     struct datagram_object *object = request->object;
     if (task->outcome == TASK_RETURNED) datagram_reply(request);
     free(request);
-    if (object->active-- == object->max_tasks && object->io.open) datagram_await_input(&object->io, &object->waiter);
+    if (object->active-- == object->max_tasks && object->io.open && !object->draining)
+        datagram_await_input(&object->io, &object->waiter);
+    activity_tell(&object->activity);
+    datagram_end_drained(object);
     datagram_let_go(object);
 }
 
@@ -87,6 +94,7 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
     request->task = object->arrived_task;
     request->peer = *peer;
     object->active++;
+    object->runtime->loop.totals.datagrams++;
     object->arrived_task->ended = datagram_on_handler_ended;
     object->arrived_task->ended_context = request;
     task_start(object->arrived_task);
@@ -103,7 +111,9 @@ static void datagram_on_input(struct waiter *waiter, enum wake when) {
     object->delivering = 1; /* keeps the object while its handlers run */
     datagram_receive_batch(&object->io, room, datagram_on_each, object);
     object->delivering = 0;
-    if (object->io.open && object->active < object->max_tasks) datagram_await_input(&object->io, waiter);
+    datagram_end_drained(object);
+    int more = object->io.open && object->active < object->max_tasks && !object->draining;
+    if (more) datagram_await_input(&object->io, waiter);
     datagram_let_go(object);
 }
 
@@ -121,4 +131,19 @@ int datagram_serve(lua_State *L) {
     object->waiter.wake = datagram_on_input;
     datagram_await_input(&object->io, &object->waiter);
     return 0;
+}
+
+/* socket:drain(): what has come is still answered, then it is closed; what comes now is for those who share the socket */
+int datagram_drain(lua_State *L) {
+    struct datagram_object *object = datagram_check(L);
+    object->draining = 1;
+    datagram_forget(&object->io, &object->waiter);
+    datagram_end_drained(object);
+    datagram_let_go(object);
+    return 0;
+}
+
+/* socket:await(below, seconds) -> true, or nil, message, code: until fewer handlers are active */
+int datagram_await(lua_State *L) {
+    return activity_await(L, &datagram_check(L)->activity);
 }

@@ -25,8 +25,7 @@ struct descriptor_object *descriptor_test(lua_State *L, int index) {
     return luaL_testudata(L, index, CLASS);
 }
 
-/* A new one is closed: memory comes first. */
-static struct descriptor_object *descriptor_new(lua_State *L) {
+struct descriptor_object *descriptor_new(lua_State *L) {
     struct descriptor_object *descriptor = support_new(L, CLASS, sizeof *descriptor, 0);
     descriptor->fd = -1;
     return descriptor;

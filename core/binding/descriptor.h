@@ -13,6 +13,8 @@ struct descriptor_object {
     int unlinks; /* closing it removes the Unix socket's file */
 };
 
+/* A new one is closed: memory comes first. */
+struct descriptor_object *descriptor_new(lua_State *L);
 struct descriptor_object *descriptor_check(lua_State *L, int argument);
 struct descriptor_object *descriptor_test(lua_State *L, int index); /* NULL: some other value */
 

@@ -218,7 +218,8 @@ static int decode_all(struct decoder *decoder) {
 
 int serial_decode(lua_State *L, const struct serial_source *source) {
     const unsigned char *bytes = (const unsigned char *)source->bytes;
-    struct decoder decoder = {L, {bytes, bytes + source->length}, source, 0, 0, source->length, SERIAL_DEPTH, NULL, NULL};
+    struct decoder decoder = {.L = L, .source = source, .budget = source->length, .levels = SERIAL_DEPTH};
+    decoder.from = (struct unpack){bytes, bytes + source->length};
     luaL_checkstack(L, SERIAL_WORKING, "decode");
     lua_newtable(L);
     decoder.seen = lua_gettop(L);

@@ -52,6 +52,7 @@ static int part(lua_State *L) {
     if (lua_isnoneornil(L, 1)) return push_text(L, &out, part_append_start(&out));
     data.bytes = luaL_checklstring(L, 1, &data.length);
     type.bytes = luaL_checklstring(L, 2, &type.length);
+    luaL_argcheck(L, http_is_field_value(type.bytes, type.length), 2, "it must have no control characters");
     return push_text(L, &out, part_append(&out, type, data));
 }
 

@@ -3,6 +3,7 @@
 #include "binding/fanout.h"
 #include "binding/http_response.h"
 #include "binding/output.h"
+#include "binding/task.h"
 #include "bytes/event_stream.h"
 
 #include <string.h>
@@ -45,6 +46,7 @@ int http_send_fanout(lua_State *L, struct http_request *request, struct http_res
     if (parts) start_parts(L, client);
     int form = (parts ? FORM_PART : FORM_EVENT) + (client->chunked ? 1 : 0); /* the chunked one follows */
     if (fanout_join(&fanout->io, &client->io, (uint8_t)form, 1) < 0) return luaL_error(L, "not enough memory");
+    task_of(L)->ended = NULL; /* the client may end before the last of the task's children */
     http_connection_watch(client, !parts);
     http_connection_stream(client);
     return 0;

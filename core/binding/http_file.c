@@ -126,14 +126,21 @@ static void add_range(lua_State *L, struct http_response *response, const struct
     if (status == 206 || status == 416) http_response_add(L, response, "Content-Range", text);
 }
 
+static void add_type(lua_State *L, struct http_response *response) {
+    size_t length;
+    if (lua_getfield(L, HTTP_RESPONSE, "type") == LUA_TNIL) return;
+    const char *type = luaL_checklstring(L, -1, &length);
+    if (!http_is_field_value(type, length)) luaL_error(L, "type '%s': it must have no control characters", type);
+    http_response_add(L, response, "Content-Type", type);
+}
+
 static void send_head(lua_State *L, struct http_request *request, struct http_response *response, struct file *file) {
     int status = response->answer.status;
     if (status == 200) status = check_conditions(request, file);
     if (status == 200) status = check_range(request, file);
     if (status == 416 || status == 412 || status == 304) file->length = 0;
     response->answer.status = status;
-    if (!response->has_type && status != 304 && lua_getfield(L, HTTP_RESPONSE, "type") == LUA_TSTRING)
-        http_response_add(L, response, "Content-Type", lua_tostring(L, -1));
+    if (!response->has_type && status != 304) add_type(L, response);
     add_validators(L, response, file);
     add_range(L, response, file, status);
     response->answer.framing = HTTP_FRAMING_LENGTH;

@@ -4,6 +4,7 @@
 #include "bytes/percent.h"
 
 #include <ctype.h>
+#include <string.h>
 
 void http_push_decoded(lua_State *L, struct span text, int is_form) {
     luaL_Buffer buffer;
@@ -34,7 +35,8 @@ void http_request_push_headers(lua_State *L, const struct http_request *request)
         const struct http_field *field = &request->head.fields[i];
         push_lower(L, bytes + field->name.start, field->name.length);
         lua_pushvalue(L, -1);
-        if (lua_rawget(L, -3) != LUA_TNIL) lua_pushstring(L, field->name.length == 6 ? "; " : ", ");
+        int is_cookie = strcmp(lua_tostring(L, -1), "cookie") == 0;
+        if (lua_rawget(L, -3) != LUA_TNIL) lua_pushstring(L, is_cookie ? "; " : ", ");
         lua_pushlstring(L, bytes + field->value.start, field->value.length);
         if (lua_type(L, -2) == LUA_TSTRING) lua_concat(L, 3);
         else lua_remove(L, -2);

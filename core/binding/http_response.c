@@ -233,7 +233,10 @@ static const struct {
 } kinds[] = {{"file", http_send_file}, {"fanout", http_send_fanout}, {"websocket", http_send_websocket}};
 
 static int send_response(lua_State *L, struct http_request *request, struct http_response *response) {
-    if (lua_getfield(L, HTTP_RESPONSE, "kind") == LUA_TSTRING)
+    int has_kind = lua_getfield(L, HTTP_RESPONSE, "kind") == LUA_TSTRING;
+    if (response->answer.status < 200 && !(has_kind && strcmp(lua_tostring(L, -1), "websocket") == 0))
+        return luaL_error(L, "response status %d is for what comes before an answer", response->answer.status);
+    if (has_kind)
         for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++)
             if (strcmp(kinds[i].kind, lua_tostring(L, -1)) == 0) return kinds[i].send(L, request, response);
     lua_getfield(L, HTTP_RESPONSE, "body");

@@ -162,7 +162,6 @@ static void on_task_ended(struct task *task, void *context) {
     static const struct http_problem failed = {500, "the request could not be answered"},
                                      stopped = {503, "the server is stopping"};
     struct http_connection *client = context;
-    if (client->phase == HTTP_STREAMING) return;
     client->exchange = NULL;
     if (!client->answered && client->io.open) http_connection_refuse(client, task->cancelled ? &stopped : &failed);
     else http_connection_finish(client);
@@ -220,6 +219,11 @@ static void close_server(struct listener_object *listener) {
     http_server_close(&server->io);
 }
 
+static void drain_server(struct listener_object *listener, double grace) {
+    struct http_server_object *server = listener_server(listener);
+    http_server_drain(&server->io, grace);
+}
+
 static void free_server(struct listener_object *listener) {
     struct http_server_object *server = listener_server(listener);
     lua_State *L = listener->runtime->L;
@@ -236,7 +240,7 @@ static void free_server(struct listener_object *listener) {
 }
 
 static const struct listener_protocol protocol = {
-    .accepted = accept_client, .closed = close_server, .freed = free_server};
+    .accepted = accept_client, .closed = close_server, .drained = drain_server, .freed = free_server};
 
 static enum scheme check_address(lua_State *L) {
     enum scheme scheme = listener_check_address(L);

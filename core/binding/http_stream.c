@@ -4,15 +4,23 @@
 #include "binding/interruption.h"
 #include "binding/output.h"
 #include "binding/runtime.h"
+#include "binding/scope.h"
 #include "binding/support.h"
 
 #include <string.h>
 
 static const double WRITE_SECONDS = 60; /* in which a slow peer has to take something */
 
-/* Nobody listens any more: unwinds the task as a cancelled one, quietly. */
+static int is_within(const struct task *task, const struct task *elder) {
+    while (task && task != elder) task = task->home->owner;
+    return task != NULL;
+}
+
+/* Nobody listens any more: unwinds the task as a cancelled one, quietly. One that is not the handler's has more to
+ * do. */
 static int peer_is_gone(lua_State *L, struct http_request *request) {
     if (request->client) request->client->broken = 1;
+    if (!is_within(task_of(L), request->task)) return luaL_error(L, "write: the client has gone");
     task_of(L)->cancelled = 1;
     return interruption_raise(L, INTERRUPTION_CANCELLED);
 }

@@ -24,7 +24,8 @@ static int fail(lua_State *L, const struct http_problem *problem) {
     return support_fail(L, code, "read the body: %s", problem->what);
 }
 
-static int time_out(lua_State *L) {
+static int time_out(lua_State *L, const struct http_request *request) {
+    if (request->client) http_connection_watch_again(request->client);
     return support_fail(L, "timeout", "read the body: the peer sends too slowly");
 }
 
@@ -46,14 +47,14 @@ static int read_some_step(lua_State *L, int resumed, lua_KContext context) {
     const char *bytes;
     size_t count;
     (void)context;
-    if (resumed == LUA_YIELD && task_woken(L)) return time_out(L);
+    if (resumed == LUA_YIELD && task_woken(L)) return time_out(L, request);
     if (!request->client) return check_length(L, request);
-    switch (http_connection_read_body(request->client, &bytes, &count, &problem)) {
-    case HTTP_BODY_DATA: lua_pushlstring(L, bytes, count); return 1;
-    case HTTP_BODY_MORE: return park(L, request->client, read_some_step);
-    case HTTP_BODY_END: lua_pushnil(L); return 1;
-    default: return fail(L, &problem);
-    }
+    enum http_body_status status = http_connection_read_body(request->client, &bytes, &count, &problem);
+    if (status == HTTP_BODY_MORE) return park(L, request->client, read_some_step);
+    if (status == HTTP_BODY_DATA) lua_pushlstring(L, bytes, count);
+    http_connection_watch_again(request->client); /* the bytes may be moved by it */
+    if (status == HTTP_BODY_END) lua_pushnil(L);
+    return status == HTTP_BODY_BAD ? fail(L, &problem) : 1;
 }
 
 static int read_some(lua_State *L) {
@@ -75,7 +76,7 @@ static int body_step(lua_State *L, int resumed, lua_KContext context) {
     const char *bytes;
     size_t count;
     (void)context;
-    if (resumed == LUA_YIELD && task_woken(L)) return time_out(L);
+    if (resumed == LUA_YIELD && task_woken(L)) return time_out(L, request);
     for (;;) {
         if (!request->client) return check_length(L, request);
         switch (http_connection_read_body(request->client, &bytes, &count, &problem)) {
@@ -84,8 +85,9 @@ static int body_step(lua_State *L, int resumed, lua_KContext context) {
             continue;
         case HTTP_BODY_MORE: return park(L, request->client, body_step);
         case HTTP_BODY_END: break;
-        default: return fail(L, &problem);
+        default: http_connection_watch_again(request->client); return fail(L, &problem);
         }
+        http_connection_watch_again(request->client);
         lua_pushlstring(L, pieces->bytes ? pieces->bytes : "", pieces->length);
         text_destroy(pieces);
         lua_pushvalue(L, -1);

@@ -21,8 +21,7 @@ struct listener_object *listener_check(lua_State *L) {
     return luaL_checkudata(L, 1, CLASS);
 }
 
-/* Once it is closed and its last connection has ended, nothing refers to the userdata any more. */
-static void listener_let_go(struct listener_object *object) {
+void listener_let_go(struct listener_object *object) {
     if (object->io.open || object->active || object->anchor == LUA_NOREF) return;
     lua_State *L = object->runtime->L;
     luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
@@ -34,8 +33,9 @@ static void listener_let_go(struct listener_object *object) {
 }
 
 static void listener_object_end(struct listener_object *object) {
-    if (!object->io.open) return;
-    if (!object->keep_path) socket_unlink(&object->address);
+    if (!object->io.open && !object->draining) return;
+    if (!object->draining && !object->keep_path) socket_unlink(&object->address);
+    object->draining = 0;
     listener_close(&object->io);
     if (object->protocol->closed) object->protocol->closed(object);
     listener_let_go(object);
@@ -43,6 +43,7 @@ static void listener_object_end(struct listener_object *object) {
 
 void listener_on_connection_ended(struct listener_object *object) {
     if (object->active-- == object->max_connections) listener_pause(&object->io, object->paused);
+    activity_tell(&object->activity);
     listener_let_go(object);
 }
 
@@ -55,6 +56,7 @@ void listener_take(struct listener_object *object, struct stream *stream, const 
 static void listener_on_accepted(struct listener *io, int fd, const struct endpoint *peer) {
     struct listener_object *object = (struct listener_object *)io;
     struct stream stream;
+    io->loop->totals.accepted++;
     if (++object->active == object->max_connections) listener_pause(io, 1);
     stream_init_plain(&stream, fd);
     if (object->tls.context) listener_shake_hands(object, &stream, peer);
@@ -101,6 +103,7 @@ struct listener_object *listener_new(lua_State *L, const struct listener_protoco
     struct listener_object *object = support_new(L, CLASS, sizeof *object + server_size, 0);
     object->runtime = runtime_of(L);
     object->protocol = protocol;
+    activity_init(&object->activity, &object->active);
     object->handler = object->anchor = object->tls.anchor = LUA_NOREF;
     return object;
 }
@@ -128,6 +131,13 @@ static int open_socket(lua_State *L, const struct socket_options *options) {
     return descriptor_take(descriptor);
 }
 
+/* A descriptor does not know whether its clients speak TLS. */
+static enum scheme scheme_of(const struct listener_object *object, enum scheme scheme) {
+    if (object->address.as.any.sa_family == AF_UNIX) return SCHEME_UNIX;
+    if (!object->tls.context) return scheme;
+    return scheme == SCHEME_HTTP ? SCHEME_HTTPS : scheme == SCHEME_TCP ? SCHEME_TLS : scheme;
+}
+
 int listener_listen(lua_State *L, struct listener_object *object, enum scheme scheme) {
     struct socket_options options;
     int failed = 0;
@@ -148,7 +158,7 @@ int listener_listen(lua_State *L, struct listener_object *object, enum scheme sc
         listener_tls_release(L, &object->tls);
         return listener_fail(L, error);
     }
-    object->scheme = object->address.as.any.sa_family == AF_UNIX ? SCHEME_UNIX : scheme;
+    object->scheme = scheme_of(object, scheme);
     object->handler = handler;
     object->anchor = anchor;
     object->scope = scope_hold(scope_root(object->runtime->current));
@@ -217,7 +227,11 @@ int luaopen_core_listener(lua_State *L) {
                                          {"on_refused", on_refused},
                                          {"on_handshake_failed", listener_on_handshake_failed},
                                          {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"adopt", listener_adopt}, {"close", listener_object_close}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"adopt", listener_adopt},
+                                       {"close", listener_object_close},
+                                       {"drain", listener_drain},
+                                       {"await", listener_await},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},
                                            {"__close", listener_object_close},

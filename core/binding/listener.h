@@ -3,6 +3,7 @@
 #ifndef PERIGEE_BINDING_LISTENER_H
 #define PERIGEE_BINDING_LISTENER_H
 
+#include "binding/activity.h"
 #include "io/connection.h"
 #include "io/listener.h"
 #include "io/transport.h"
@@ -17,7 +18,9 @@ struct listener_protocol {
      * when it could not: then the stream is still the caller's. */
     int (*accepted)(struct listener_object *listener, const struct stream *stream, const struct endpoint *peer);
     void (*closed)(struct listener_object *listener); /* no more clients will come; NULL: nothing to do */
-    void (*freed)(struct listener_object *listener);  /* its own memory is to be given back; NULL: it has none */
+    /* The same, but its idle clients are to go without harm: within `grace` seconds. NULL: nothing to do. */
+    void (*drained)(struct listener_object *listener, double grace);
+    void (*freed)(struct listener_object *listener); /* its own memory is to be given back; NULL: it has none */
 };
 
 /* Clients whose sessions begin with a TLS handshake. */
@@ -38,9 +41,11 @@ struct listener_object {
     enum scheme scheme;
     int handler, anchor; /* references in the registry */
     unsigned paused : 1, keep_path : 1;
+    unsigned draining : 1; /* it is closed, but idle clients may be left */
     struct connection
         *adopted;    /* the client that is being accepted is this connection, see connection_part; NULL: a new one */
     unsigned active; /* connections whose handlers have not ended */
+    struct activity activity;
     unsigned max_connections;
     float timeout; /* seconds, of the connections */
     uint32_t high_water;
@@ -52,6 +57,10 @@ struct listener_object {
 
 struct listener_object *listener_check(lua_State *L); /* argument 1 */
 int listener_adopt(lua_State *L);                     /* listener:adopt */
+int listener_drain(lua_State *L);                     /* listener:drain */
+int listener_await(lua_State *L);                     /* listener:await */
+/* Once it is closed and its last connection has ended, nothing refers to the userdata any more. */
+void listener_let_go(struct listener_object *object);
 
 /* Hands an accepted client to the protocol. Takes the stream. */
 void listener_take(struct listener_object *listener, struct stream *stream, const struct endpoint *peer);

@@ -23,6 +23,7 @@ static int listener_accept_adopted(struct listener_object *object, struct connec
     struct stream stream = from->stream;
     int failed = 0;
     socket_remote(stream.fd, &peer);
+    object->io.loop->totals.accepted++;
     if (++object->active == object->max_connections) listener_pause(&object->io, 1);
     if (object->tls.context) {
         connection_part(from, NULL);

@@ -18,5 +18,6 @@ const luaL_Reg core_modules[] = {
     {"core.fanout", luaopen_core_fanout},
     {"core.tls", luaopen_core_tls},
     {"core.serial", luaopen_core_serial},
+    {"core.process", luaopen_core_process},
     {NULL, NULL},
 };

@@ -24,6 +24,7 @@ int luaopen_core_websocket(lua_State *L);
 int luaopen_core_fanout(lua_State *L);
 int luaopen_core_tls(lua_State *L);
 int luaopen_core_serial(lua_State *L);
+int luaopen_core_process(lua_State *L);
 
 extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */
 
@@ -34,7 +35,11 @@ void waitlist_open(lua_State *L);
 
 /* Adds lookup and name_servers to the module on top of the stack. */
 void lookup_open(lua_State *L);
+/* Adds offload and offload_options to the module on top of the stack. */
+void offload_open(lua_State *L);
 void connect_open(lua_State *L); /* makes the class that connecting needs */
+/* Adds what is about the process's user to the module on top of the stack. */
+void system_user_open(lua_State *L);
 
 /* Replaces coroutine.resume and coroutine.wrap in the global table. */
 void coroutine_open(lua_State *L);

@@ -1,6 +1,8 @@
 #include "binding/runtime.h"
 #include "binding/modules.h"
+#include "binding/offload.h"
 #include "http/websocket.h"
+#include "io/child.h"
 #include "io/drain.h"
 #include "io/handshake.h"
 #include "io/resolver.h"
@@ -93,7 +95,7 @@ static struct task *runtime_abandon_tasks(struct runtime *runtime) {
     return list;
 }
 
-void runtime_free(struct runtime *runtime) {
+int runtime_free(struct runtime *runtime) {
     task_trim_pool(runtime);
     runtime->closing = 1;
     struct task *left = runtime_abandon_tasks(runtime);
@@ -101,6 +103,7 @@ void runtime_free(struct runtime *runtime) {
     handshake_drop_all(&runtime->loop);
     lua_close(runtime->L);
     runtime->L = NULL;
+    int result = offloading_free(runtime->offloading);
     while (left) { /* only now: a handle that is collected at the close still looks at its task */
         struct task *task = left;
         left = task->next;
@@ -108,6 +111,7 @@ void runtime_free(struct runtime *runtime) {
         heap_allocate(&runtime->heap, task, sizeof *task, 0);
     }
     heap_destroy(&runtime->heap);
+    child_stop_all(&runtime->loop);
     drain_stop_all(&runtime->loop);
     if (runtime->resolver) resolver_free(runtime->resolver);
     if (runtime->websockets) websocket_memory_trim(runtime->websockets);
@@ -115,6 +119,7 @@ void runtime_free(struct runtime *runtime) {
     free(runtime->tickets);
     loop_destroy(&runtime->loop);
     free(runtime);
+    return result;
 }
 
 static int runtime_print_error(lua_State *L) {

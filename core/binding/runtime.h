@@ -23,6 +23,7 @@ struct runtime {
     struct scope *scope;                 /* for tasks of no service */
     struct resolver *resolver;           /* NULL until it is needed */
     struct websocket_memory *websockets; /* NULL until it is needed */
+    struct offloading *offloading;       /* NULL until it is needed */
     struct tls_tickets *tickets;         /* NULL until it is needed */
     int threads;                         /* registry reference of the table that anchors the coroutines */
     int on_failure;    /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
@@ -36,7 +37,8 @@ struct runtime {
 };
 
 struct runtime *runtime_new(void); /* with the standard libraries; NULL with errno */
-void runtime_free(struct runtime *runtime);
+/* 0; or -1 when a thread of task.offload could not be ended: the process is to end by _exit(2). */
+int runtime_free(struct runtime *runtime);
 static inline struct runtime *task_runtime(const struct task *task) {
     return task->home->runtime;
 }

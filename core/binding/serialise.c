@@ -25,6 +25,7 @@ void encoder_check(const struct encoder *encoder, int result) {
 /* "a connection" for something of the class perigee.connection. */
 static int refuse_class(const struct encoder *encoder, const struct place *place, const char *name) {
     if (strncmp(name, "perigee.", 8) == 0) name += 8;
+    if (strcmp(name, LUA_FILEHANDLE) == 0) name = "file";
     lua_pushfstring(encoder->L, "%s %s", *name && strchr("aeiou", *name) ? "an" : "a", name);
     return encoder_refuse(encoder, place, lua_tostring(encoder->L, -1));
 }
@@ -38,7 +39,7 @@ static int refuse_by_class(const struct encoder *encoder, int index, const struc
 static int open_level(struct encoder *encoder, const struct place *place) {
     luaL_checkstack(encoder->L, SERIAL_WORKING, "encode");
     if (encoder->levels) return encoder->levels--, 0;
-    return encoder_refuse(encoder, place, "what has more than 500 levels");
+    return encoder_refuse(encoder, place, "a table of more than 500 levels");
 }
 
 /* Output. */
@@ -151,9 +152,19 @@ static int encode_fields(struct encoder *encoder, int table, lua_Integer element
     return 0;
 }
 
+/* As in every set of globals, its _G is the table itself. */
+static int is_globals(lua_State *L, int table) {
+    lua_pushliteral(L, "_G");
+    lua_rawget(L, table);
+    int result = lua_rawequal(L, -1, table);
+    lua_pop(L, 1);
+    return result;
+}
+
 static int encode_table(struct encoder *encoder, int table, const struct place *place) {
     lua_State *L = encoder->L;
     if (encode_known(encoder, table)) return 0;
+    if (encoder->style->code && is_globals(L, table)) return encode_globals(encoder, table), 0;
     enum json_mark mark = json_mark_of(L, table);
     if (mark == JSON_UNMARKED && lua_getmetatable(L, table))
         return refuse_by_class(encoder, table, place, "a table with a metatable");
@@ -188,7 +199,8 @@ static int encode_buffer(struct encoder *encoder, int index, const struct place 
     const struct buffer_object *buffer = buffer_peek(encoder->L, index);
     const char *name = buffer->element->name;
     int moves = encoder->style->moves;
-    if (!buffer->block->data) return encoder_refuse(encoder, place, "a buffer whose memory has moved to another thread");
+    if (!buffer->block->data)
+        return encoder_refuse(encoder, place, "a buffer whose memory has moved to another thread");
     if (moves && buffer->block->holders > 1)
         return encoder_refuse(encoder, place, "a buffer that is still being sent (flush the connection first)");
     if (encode_known(encoder, index)) return 0;

@@ -19,8 +19,8 @@ struct serial_style {
 };
 
 /* Appends values `first` to the top to the parcel: 0; or -1 with a message on the stack, which names the place of what
- * cannot travel: "upvalue 'conn' of the function: a connection cannot travel". The caller owns the parcel, and has to be
- * ready for Lua to raise when memory is short. */
+ * cannot travel: "upvalue 'conn' of the function: a connection cannot travel". The caller owns the parcel, and has to
+ * be ready for Lua to raise when memory is short. */
 int serial_encode(lua_State *L, int first, struct parcel *parcel, const struct serial_style *style);
 
 struct serial_source {

@@ -7,7 +7,7 @@
 
 enum { UPVALUES_MAX = 256 };
 
-static const char MODULE_ENV[] = "_ENV";
+static const char ENVIRONMENT[] = "_ENV";
 
 static int write_code(lua_State *L, const void *bytes, size_t length, void *context) {
     (void)L;
@@ -52,20 +52,31 @@ static int encode_shared(struct encoder *encoder, int function, int number, lua_
     return 0;
 }
 
-/* The value on top of the stack is what the script sees as its globals: so is the receiver's to be. */
-static void encode_environment(struct encoder *encoder) {
+/* What the script sees as its globals: so is the receiver's to be. */
+static void add_globals(struct encoder *encoder, int index) {
     lua_State *L = encoder->L;
-    int globals = lua_gettop(L);
-    encoder_check(encoder, pack_byte(&encoder->parcel->bytes, TAG_GLOBALS));
-    if (!lua_istable(L, globals)) return;
-    lua_pushvalue(L, globals);
-    if (lua_rawget(L, encoder->seen) == LUA_TNIL) {
-        lua_pushvalue(L, globals);
+    lua_pushvalue(L, index);
+    if (lua_istable(L, -1) && lua_rawget(L, encoder->seen) == LUA_TNIL) {
+        lua_pushvalue(L, index);
         lua_pushboolean(L, 1);
         lua_rawset(L, encoder->seen);
-        names_add_globals(L, globals, encoder->seen);
+        names_add_globals(L, index, encoder->seen);
     }
     lua_pop(L, 1);
+}
+
+void encode_globals(struct encoder *encoder, int index) {
+    add_globals(encoder, index);
+    encoder_check(encoder, pack_byte(&encoder->parcel->bytes, TAG_GLOBALS));
+}
+
+/* Before the upvalues are encoded, one of which may be among the globals. */
+static void find_globals(struct encoder *encoder, int function, int count) {
+    for (int i = 1; i <= count; i++) {
+        if (strcmp(lua_getupvalue(encoder->L, function, i), ENVIRONMENT) == 0)
+            add_globals(encoder, lua_gettop(encoder->L));
+        lua_pop(encoder->L, 1);
+    }
 }
 
 static int encode_upvalue(struct encoder *encoder, int function, int number, lua_Integer owner,
@@ -74,7 +85,7 @@ static int encode_upvalue(struct encoder *encoder, int function, int number, lua
     if (encode_shared(encoder, function, number, owner)) return 0;
     const char *name = lua_getupvalue(L, function, number);
     struct place here = {place, PLACE_UPVALUE, name, number, 0};
-    if (strcmp(name, MODULE_ENV) == 0) encode_environment(encoder);
+    if (strcmp(name, ENVIRONMENT) == 0) encode_globals(encoder, lua_gettop(L));
     else if (encode_value(encoder, lua_gettop(L), &here) < 0) return -1;
     lua_pop(L, 1);
     return 0;
@@ -86,6 +97,7 @@ int encode_function(struct encoder *encoder, int index, const struct place *plac
     encoder_check(encoder, pack_byte(&encoder->parcel->bytes, TAG_FUNCTION));
     put_code(encoder, index);
     encoder_check(encoder, pack_size(&encoder->parcel->bytes, (uint64_t)count));
+    find_globals(encoder, index, count);
     for (int i = 1; i <= count; i++)
         if (encode_upvalue(encoder, index, i, owner, place) < 0) return -1;
     return 0;

@@ -1,4 +1,5 @@
-/* Where in the values that are encoded the encoder is, for its messages. A place lives in the C function that is there. */
+/* Where in the values that are encoded the encoder is, for its messages. A place lives in the C function that is
+ * there. */
 #ifndef PERIGEE_BINDING_SERIALISE_PLACE_H
 #define PERIGEE_BINDING_SERIALISE_PLACE_H
 

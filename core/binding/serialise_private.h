@@ -44,6 +44,8 @@ void encoder_check(const struct encoder *encoder, int result);
 int encode_value(struct encoder *encoder, int index, const struct place *place);
 /* A Lua function. The caller has looked whether it was seen, and whether it has a name. */
 int encode_function(struct encoder *encoder, int index, const struct place *place);
+/* A table that holds the globals of a script. */
+void encode_globals(struct encoder *encoder, int index);
 /* A table, function or buffer that was seen or has a name: 1 when it is written then, 0 when it is to be written. */
 int encode_known(struct encoder *encoder, int index);
 /* Gives the value at `index` the next number. */

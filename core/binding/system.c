@@ -1,11 +1,10 @@
 /* core.system: the clock, signals, and what this process is. */
-#include "binding/connection.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "bytes/tiny.h"
+#include "io/child.h"
 #include "io/signals.h"
-#include "system/process.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -91,9 +90,11 @@ static int system_pid(lua_State *L) {
     return 1;
 }
 
-/* system.exit(code): ends the process at once; nothing is flushed or closed */
+/* system.exit(code): ends the process at once; nothing is flushed or closed, but processes that it has started are told */
 static int system_exit(lua_State *L) {
-    _exit((int)luaL_optinteger(L, 1, 0));
+    int code = (int)luaL_optinteger(L, 1, 0);
+    child_stop_all(&runtime_of(L)->loop);
+    _exit(code);
 }
 
 /* system.raise_descriptor_limit(wanted) -> the limit of open descriptors that is in force then */
@@ -184,32 +185,17 @@ static int list(lua_State *L) {
     return 1;
 }
 
-/* system.run(command) -> the descriptor's connection: what a shell command writes to its standard output. Closing
- * the connection ends it. */
-static int run(lua_State *L) {
-    const char *command = luaL_checkstring(L, 1);
-    struct connection_object *connection = connection_new(L);
-    int fd = process_read(command);
-    if (fd < 0) return support_fail_errno(L, errno, "run", command);
-    connection_adopt(connection, runtime_of(L), fd, SCHEME_UNIX, NULL);
-    return 1;
-}
-
 int luaopen_core_system(lua_State *L) {
-    static const luaL_Reg functions[] = {{"on_signal", on_signal},
-                                         {"time", system_time},
-                                         {"pid", system_pid},
-                                         {"file_kind", file_kind},
-                                         {"create_file", create_file},
-                                         {"list", list},
-                                         {"run", run},
-                                         {"exit", system_exit},
-                                         {"raise_descriptor_limit", raise_descriptor_limit},
-                                         {"versions", system_versions},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"on_signal", on_signal},      {"time", system_time},
+        {"pid", system_pid},           {"file_kind", file_kind},
+        {"create_file", create_file},  {"list", list},
+        {"exit", system_exit},         {"raise_descriptor_limit", raise_descriptor_limit},
+        {"versions", system_versions}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"stop", signal_stop}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", signal_stop}, {"__close", signal_stop}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
+    system_user_open(L);
     return 1;
 }

@@ -114,19 +114,22 @@ void task_trim_pool(struct runtime *runtime) {
 
 void task_release_handle(struct task *task) {
     task->handle = NULL;
-    if (task->state == TASK_ENDED && !task_runtime(task)->closing) task_recycle(task);
+    if (task->state == TASK_ENDED && !task->completing && !task_runtime(task)->closing) task_recycle(task);
 }
 
 /* The end of a task. */
 
+/* What is told may run Lua, and with it the collector: the task's handle may be gone after. */
 static void task_complete(struct task *task) {
     struct scope *home = task->home, *own = task->scope;
     task->state = TASK_ENDED;
+    task->completing = 1;
     task_runtime(task)->counts.tasks--;
     timers_clear(&task_runtime(task)->loop.timers, &task->timer);
     if (task->ended) task->ended(task, task->ended_context);
     if (own) scope_drop(own);
     scope_remove(home, task);
+    task->completing = 0;
     if (task->handle) task_handle_wake_joiners(task->handle);
     else task_recycle(task);
 }

@@ -1,6 +1,7 @@
 /* core.task: spawn, sleep, deadline and the rest of what a script does with tasks. */
 #include "binding/interruption.h"
 #include "binding/modules.h"
+#include "binding/offload.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "binding/task_handle.h"
@@ -81,7 +82,8 @@ static int task_on_failure(lua_State *L) {
     return 0;
 }
 
-/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, handshakes=, refused= }: what is alive */
+/* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, handshakes=, refused=,
+ * offloads= }: what is alive */
 static int task_counts(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     const struct {
@@ -94,14 +96,29 @@ static int task_counts(lua_State *L) {
         {"datagrams", runtime->loop.counts.datagrams},
         {"drains", runtime->loop.counts.drains},
         {"handshakes", runtime->loop.counts.handshakes},
+        {"children", runtime->loop.counts.children},
         {"sending", drain_count_sending(&runtime->loop)},
         {"refused", runtime->loop.counts.refused},
+        {"offloads", offloading_count(runtime->offloading)},
     };
-    lua_createtable(L, 0, 7);
+    lua_createtable(L, 0, 9);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
         lua_pushinteger(L, counts[i].value);
         lua_setfield(L, -2, counts[i].name);
     }
+    return 1;
+}
+
+/* task.totals() -> { accepted=, requests=, datagrams= }: since the start */
+static int task_totals(lua_State *L) {
+    const struct loop *loop = &runtime_of(L)->loop;
+    lua_createtable(L, 0, 3);
+    lua_pushinteger(L, (lua_Integer)loop->totals.accepted);
+    lua_setfield(L, -2, "accepted");
+    lua_pushinteger(L, (lua_Integer)loop->totals.requests);
+    lua_setfield(L, -2, "requests");
+    lua_pushinteger(L, (lua_Integer)loop->totals.datagrams);
+    lua_setfield(L, -2, "datagrams");
     return 1;
 }
 
@@ -112,14 +129,21 @@ static int task_trim(lua_State *L) {
 }
 
 int luaopen_core_task(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"spawn", spawn},        {"sleep", task_sleep},     {"deadline", task_deadline},
-        {"now", task_now},       {"context", task_context}, {"on_failure", task_on_failure},
-        {"counts", task_counts}, {"trim", task_trim},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", spawn},
+                                         {"sleep", task_sleep},
+                                         {"deadline", task_deadline},
+                                         {"now", task_now},
+                                         {"context", task_context},
+                                         {"on_failure", task_on_failure},
+                                         {"counts", task_counts},
+                                         {"totals", task_totals},
+                                         {"trim", task_trim},
+                                         {NULL, NULL}};
     interruption_open(L);
     task_handle_open(L);
     luaL_newlib(L, functions);
     scope_open(L);
     waitlist_open(L);
+    offload_open(L);
     return 1;
 }

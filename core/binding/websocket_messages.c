@@ -47,6 +47,7 @@ static int park(lua_State *L, struct websocket_object *socket, double until, lua
 
 /* Silence: a ping, and when that is not answered either, the end. */
 static int is_dead(struct websocket_object *socket) {
+    if (!socket->io.io.open || socket->io.io.stream.error) return 0; /* it has ended meanwhile: receive says how */
     if (socket->io.pinged) {
         socket->io.close_code = WEBSOCKET_ABNORMAL;
         connection_abort(&socket->io.io);

@@ -145,6 +145,8 @@ int websocket_connect(lua_State *L) {
     const char *answer = luaL_optlstring(L, 3, NULL, &length);
     struct websocket_deflate_terms agreed;
     if (!connection->io.open) return support_fail(L, "closed", "open a WebSocket: the connection is closed");
+    if (connection->io.reader || connection->io.writer || connection->io.members)
+        return luaL_error(L, "another task or a fan-out is using this connection");
     if (answer && websocket_deflate_confirm(answer, length, &TERMS, &agreed) < 0)
         return support_fail(L, "protocol", "open a WebSocket: the server's extensions were not offered: %s", answer);
     struct websocket_object *socket = websocket_new(L);

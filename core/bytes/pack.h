@@ -1,5 +1,5 @@
-/* Numbers and runs of bytes, packed one behind the other. What is unpacked may come from anywhere: every step is checked
- * against the end. Sizes are LEB128, as short as they can be; fixed numbers are in the machine's byte order. */
+/* Numbers and runs of bytes, packed one behind the other. What is unpacked may come from anywhere: every step is
+ * checked against the end. Sizes are LEB128; fixed numbers are in the machine's byte order. */
 #ifndef PERIGEE_BYTES_PACK_H
 #define PERIGEE_BYTES_PACK_H
 
@@ -24,9 +24,9 @@ static inline size_t unpack_left(const struct unpack *from) {
     return (size_t)(from->end - from->at);
 }
 
-int unpack_byte(struct unpack *from);                        /* -1 at the end */
-int unpack_size(struct unpack *from, uint64_t *size);        /* 0; -1: cut short, or beyond 64 bits */
-int unpack_count(struct unpack *from, uint32_t *count);      /* 0; -1: cut short */
+int unpack_byte(struct unpack *from);                           /* -1 at the end */
+int unpack_size(struct unpack *from, uint64_t *size);           /* 0; -1: cut short, or beyond 64 bits */
+int unpack_count(struct unpack *from, uint32_t *count);         /* 0; -1: cut short */
 int unpack_fixed(struct unpack *from, void *to, size_t length); /* 0; -1: cut short */
 /* A run behind its length, in place; NULL: cut short. */
 const char *unpack_run(struct unpack *from, size_t *length);

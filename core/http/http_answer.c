@@ -57,8 +57,9 @@ static int put_persistence(struct text *text, const struct http_connection *clie
 static void http_settle(struct http_connection *client, const struct http_answer *answer) {
     int is_stream = answer->framing == HTTP_FRAMING_STREAM;
     int body_left = !http_body_is_complete(&client->body);
+    if (answer->framing == HTTP_FRAMING_NONE) client->head_only = 1;
     client->chunked = is_stream && client->minor && !client->head_only;
-    if (client->server->closing || (is_stream && !client->minor)) client->keep_alive = 0;
+    if (client->server->closing || client->server->draining || (is_stream && !client->minor)) client->keep_alive = 0;
     if (body_left && (client->long_body || client->expects)) client->keep_alive = 0;
     client->answered = 1;
     client->status = (uint16_t)answer->status;

@@ -27,12 +27,31 @@ void http_server_destroy(struct http_server *server) {
     text_destroy(&server->scratch);
 }
 
+/* Others that wait here, for a body or to write, have outlived their handler: they look again. */
+static void http_let_go(struct http_connection *client) {
+    connection_forget(&client->io, &client->reader);
+    connection_forget(&client->io, &client->writer);
+    waiter_wake(&client->io.reader, WAKE_LATER);
+    waiter_wake(&client->io.writer, WAKE_LATER);
+}
+
 void http_server_close(struct http_server *server) {
     server->closing = 1;
     for (struct http_connection *client = server->clients, *next; client; client = next) {
         next = client->next;
-        int idle = client->phase == HTTP_READING && !client->running && !connection_pending(&client->io);
+        int begun = client->running || client->partial || connection_pending(&client->io);
+        int idle = client->phase == HTTP_READING && !begun;
         if (idle || client->phase == HTTP_STREAMING) http_connection_end(client, connection_close);
+    }
+}
+
+void http_server_drain(struct http_server *server, double grace) {
+    server->draining = 1;
+    if ((double)server->idle_timeout > grace) server->idle_timeout = (float)grace;
+    for (struct http_connection *client = server->clients, *next; client; client = next) {
+        next = client->next;
+        if (client->phase == HTTP_STREAMING) http_connection_end(client, connection_close);
+        else if (client->phase == HTTP_READING && !client->partial) http_set_deadline(client, grace);
     }
 }
 
@@ -53,8 +72,7 @@ static void http_unlink(struct http_connection *client) {
 void http_connection_end(struct http_connection *client, void (*end)(struct connection *)) {
     if (client->phase == HTTP_ENDED) return;
     http_unlink(client);
-    connection_forget(&client->io, &client->reader);
-    connection_forget(&client->io, &client->writer);
+    http_let_go(client);
     end(&client->io);
     client->server->ended(client);
     http_free(client);
@@ -62,7 +80,7 @@ void http_connection_end(struct http_connection *client, void (*end)(struct conn
 
 void http_connection_hand_over(struct http_connection *client, struct connection *to) {
     http_unlink(client);
-    connection_forget(&client->io, &client->reader);
+    http_let_go(client);
     connection_move(to, &client->io);
     http_free(client);
 }
@@ -139,7 +157,7 @@ static void http_begin_next(struct http_connection *client) {
 
 void http_connection_finish(struct http_connection *client) {
     if (client->phase == HTTP_ENDED) return;
-    connection_forget(&client->io, &client->reader);
+    http_let_go(client);
     client->exchange = NULL;
     client->pings = 0;
     if (client->broken || !client->answered || !client->io.open || client->io.stream.error) {
@@ -157,10 +175,16 @@ void http_connection_finish(struct http_connection *client) {
 }
 
 void http_connection_watch(struct http_connection *client, int pings) {
+    http_let_go(client);
     connection_await_input(&client->io, &client->reader);
     socket_give_up_after(client->io.stream.fd, STUCK_SECONDS);
     client->pings = pings != 0;
     if (pings) http_set_deadline(client, HTTP_PING_SECONDS);
+}
+
+void http_connection_watch_again(struct http_connection *client) {
+    int is_watched = client->phase != HTTP_HANDLING || !client->answered || client->io.reader;
+    if (!is_watched && client->io.open) connection_await_input(&client->io, &client->reader);
 }
 
 void http_connection_stream(struct http_connection *client) {

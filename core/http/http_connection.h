@@ -27,7 +27,8 @@ struct http_server {
     void (*ended)(struct http_connection *client); /* the last call */
     struct http_connection *clients;
     unsigned count;
-    int closing;
+    int closing;         /* connections end with their answers */
+    int draining;        /* answers say that they are the last; the connections stay until that has been said */
     struct text scratch; /* for one head */
     int64_t second;      /* that the date is of */
     char start[64];      /* the first line of the usual answer, and its date */
@@ -67,7 +68,7 @@ struct http_connection {
     unsigned lf_skipped : 1; /* the one empty line before a request has been dropped */
     unsigned keep_alive : 1; /* another request may follow */
     unsigned minor : 1;      /* of the request's version */
-    unsigned head_only : 1;  /* the request is HEAD */
+    unsigned head_only : 1;  /* no body follows its answer's head: it is HEAD, or the status has none */
     unsigned expects : 1;    /* the peer waits for 100 Continue */
     unsigned long_body : 1;  /* chunked, or longer than is worth skipping */
     unsigned answered : 1;   /* the head of the answer is written */
@@ -81,6 +82,9 @@ void http_server_init(struct http_server *server, struct loop *loop);
 void http_server_destroy(struct http_server *server);
 /* Ends the idle clients; the others end with their answers. */
 void http_server_close(struct http_server *server);
+/* Parts with the clients without harm: each is told by its next answer that it is the last one, and idle ones are closed
+ * when they have been silent for `grace` seconds. */
+void http_server_drain(struct http_server *server, double grace);
 
 /* Takes the stream. NULL when out of memory: then it is still the caller's. */
 struct http_connection *http_connection_new(struct http_server *server, const struct stream *stream,
@@ -98,6 +102,8 @@ void http_connection_finish(struct http_connection *client);
 void http_connection_stream(struct http_connection *client);
 /* Watch for the peer's end while the answer is a stream. */
 void http_connection_watch(struct http_connection *client, int pings);
+/* The same for one whose watch a read of the body has taken the place of; nothing when it is no stream. */
+void http_connection_watch_again(struct http_connection *client);
 /* Moves the connection to `to`, for another protocol, and frees the client without its `ended` call. */
 void http_connection_hand_over(struct http_connection *client, struct connection *to);
 void http_connection_end(struct http_connection *client, void (*end)(struct connection *));

@@ -25,6 +25,7 @@ void http_await_next(struct http_connection *client) {
 
 static void http_take_request(struct http_connection *client, const struct http_head *head) {
     client->phase = HTTP_HANDLING;
+    client->server->loop->totals.requests++;
     client->partial = client->lf_skipped = client->answered = client->chunked = client->broken = 0;
     client->scanned = head->size; /* to be dropped when the head has been copied */
     client->deadline = INFINITY;

@@ -171,7 +171,8 @@ static enum io_status take_control(struct websocket *socket, const struct websoc
     struct websocket_frame pong = {.opcode = WEBSOCKET_PONG, .final = 1};
     size_t length = (size_t)frame->length;
     if (frame->opcode == WEBSOCKET_CLOSE) return take_close(socket, payload, length, what);
-    if (frame->opcode == WEBSOCKET_PING && socket->io.output.length <= socket->io.high_water)
+    if (frame->opcode == WEBSOCKET_PING && !socket->io.stream.error &&
+        socket->io.output.length <= socket->io.high_water)
         send_frame(socket, &pong, payload, length);
     return IO_DONE;
 }

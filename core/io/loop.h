@@ -39,6 +39,9 @@ struct loop {
         unsigned connections, listeners, datagrams, drains, handshakes, children; /* alive now */
         unsigned refused; /* clients turned away for lack of descriptors */
     } counts;
+    struct {
+        uint64_t accepted, requests, datagrams;
+    } totals; /* since the start: clients, requests of HTTP, datagrams that were handled */
     ev_prepare prepare;
     ev_check check;
     ev_idle idle;

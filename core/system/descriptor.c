@@ -16,9 +16,8 @@ static int socket_option(int fd, int name) {
     return getsockopt(fd, SOL_SOCKET, name, &value, &length) == 0 ? value : -1;
 }
 
-static enum descriptor_kind socket_kind(int fd) {
-    int family = socket_option(fd, SO_DOMAIN), type = socket_option(fd, SO_TYPE);
-    int inet = family == AF_INET || family == AF_INET6;
+static enum descriptor_kind socket_kind(int fd, int type) {
+    int family = socket_option(fd, SO_DOMAIN), inet = family == AF_INET || family == AF_INET6;
     if (type == SOCK_DGRAM && inet) return DESCRIPTOR_DATAGRAM;
     if (type != SOCK_STREAM || (!inet && family != AF_UNIX)) return DESCRIPTOR_OTHER;
     return socket_option(fd, SO_ACCEPTCONN) == 1 ? DESCRIPTOR_LISTENER : DESCRIPTOR_CONNECTION;
@@ -26,8 +25,9 @@ static enum descriptor_kind socket_kind(int fd) {
 
 enum descriptor_kind descriptor_kind(int fd) {
     struct stat status;
+    int type = socket_option(fd, SO_TYPE);
+    if (type >= 0) return socket_kind(fd, type);
     if (fstat(fd, &status) < 0) return DESCRIPTOR_OTHER;
-    if (S_ISSOCK(status.st_mode)) return socket_kind(fd);
     if (S_ISREG(status.st_mode)) return DESCRIPTOR_FILE;
     return S_ISFIFO(status.st_mode) ? DESCRIPTOR_PIPE : DESCRIPTOR_OTHER;
 }

@@ -1,7 +1,8 @@
 --- Files and commands, as far as services need them beside io: what io cannot do, or only by blocking everybody.
 
+local connection <const> = require "core.connection"
 local system <const> = require "core.system"
-require "core.connection" -- the class of what run returns
+local process <const> = require "perigee.process"
 
 local M <const> = {}
 
@@ -26,6 +27,9 @@ function M.read(path)
   return bytes, why
 end
 
+-- In a shell that ends its process group when its standard output, a socket, is closed by us.
+local WATCHED <const> = "{ read -r _ <&1; kill 0; } & watch=$!\n( %s\n)\nkill $watch"
+
 --- What a shell command writes to its standard output, as a connection that is read without blocking. The command runs
 --- until it ends, or the connection is closed: then it gets SIGTERM. Its standard input is empty.
 ---@param command string
@@ -33,7 +37,17 @@ end
 ---@return string? message
 ---@return string? code
 function M.run(command)
-  return system.run(command)
+  local output <const>, theirs <const>, code <const> = connection.pair()
+  if not output then return nil, theirs, code end
+  local shell <const>, message <const>, word <const> = process.run({ "/bin/sh", "-c", WATCHED:format(command) },
+    { stdout = theirs })
+  if not shell then
+    output:close()
+    theirs:close()
+    return nil, message, word
+  end
+  shell:detach()
+  return output
 end
 
 return M

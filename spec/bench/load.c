@@ -1,5 +1,6 @@
 #include "load.h"
 #include "bench.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -19,6 +20,7 @@ struct load {
     bool sending;
     uint64_t started, allowance, finished, errors;
     long open;
+    SSL_CTX *tls;
     struct load_connection *all;
     char buffer[BUFFER];
 };
@@ -28,6 +30,7 @@ bool load_option(struct load_options *options, int option, const char *value) {
     else if (option == 'd') options->depth = bench_number("-d", value, 1, MAX_DEPTH);
     else if (option == 't') options->duration = bench_number("-t", value, 1, LONGEST);
     else if (option == 'n') options->messages = bench_number("-n", value, 1, 1L << 60);
+    else if (option == 'T') options->tls = true;
     else return false;
     return true;
 }
@@ -35,6 +38,8 @@ bool load_option(struct load_options *options, int option, const char *value) {
 static void connection_end(struct load *load, struct load_connection *connection, bool failed) {
     if (connection->fd < 0) return;
     if (failed) load->errors++;
+    if (connection->session && !failed) SSL_shutdown(connection->session);
+    SSL_free(connection->session);
     close(connection->fd);
     connection->fd = -1;
     load->open--;
@@ -52,6 +57,14 @@ static bool may_begin(const struct load *load, const struct load_connection *con
     return load->sending && load->started < load->allowance && in_flight < (uint64_t)load->options->depth;
 }
 
+static ssize_t connection_get(struct load_connection *connection, void *bytes, size_t room) {
+    return connection->session ? tls_read(connection->session, bytes, room) : read(connection->fd, bytes, room);
+}
+
+static ssize_t connection_put(struct load_connection *connection, const void *bytes, size_t count) {
+    return connection->session ? tls_write(connection->session, bytes, count) : write(connection->fd, bytes, count);
+}
+
 /* What is not sent belongs to messages in flight, so a buffer of `depth` messages holds it and all that may begin. */
 static void connection_begin_messages(struct load *load, struct load_connection *connection) {
     connection->out_end -= connection->out_start;
@@ -66,7 +79,7 @@ static bool connection_send(struct load *load, struct load_connection *connectio
     connection_begin_messages(load, connection);
     while (connection->out_start < connection->out_end) {
         size_t left = connection->out_end - connection->out_start;
-        ssize_t sent = write(connection->fd, connection->out + connection->out_start, left);
+        ssize_t sent = connection_put(connection, connection->out + connection->out_start, left);
         if (sent < 0 && errno == EINTR) continue;
         if (sent < 0) return errno == EAGAIN && connection_watch(load, connection, true);
         connection->out_start += (size_t)sent;
@@ -75,7 +88,7 @@ static bool connection_send(struct load *load, struct load_connection *connectio
 }
 
 static bool connection_receive(struct load *load, struct load_connection *connection) {
-    ssize_t got = read(connection->fd, load->buffer, BUFFER);
+    ssize_t got = connection_get(connection, load->buffer, BUFFER);
     if (got <= 0) return got < 0 && (errno == EAGAIN || errno == EINTR);
     long ended = load->protocol->take(connection, load->buffer, (size_t)got);
     if (ended < 0 || (uint64_t)ended > connection->begun - connection->finished) return false;
@@ -97,6 +110,14 @@ static void connection_serve(struct load *load, const struct epoll_event *event)
     if (!well || connection_is_over(load, connection)) connection_end(load, connection, !well);
 }
 
+static void connection_start_tls(SSL_CTX *tls, struct load_connection *connection) {
+    connection->session = tls_client_new(tls, connection->fd);
+    const char *complaint = SSL_do_handshake(connection->session) == 1 ? tls_complaint(connection->session) : "failed";
+    if (!complaint) return;
+    fprintf(stderr, "TLS handshake: %s\n", complaint);
+    exit(1);
+}
+
 static void load_open(struct load *load, struct load_connection *connection) {
     const struct load_protocol *protocol = load->protocol;
     connection->out = malloc(protocol->message_size * (size_t)load->options->depth);
@@ -104,6 +125,7 @@ static void load_open(struct load *load, struct load_connection *connection) {
     if (!connection->out || !connection->state) bench_fail(protocol->name);
     connection->fd = bench_connect(load->options->port);
     if (connection->fd < 0) bench_fail("connect");
+    if (load->tls) connection_start_tls(load->tls, connection);
     if (protocol->open && !protocol->open(connection)) bench_fail("handshake");
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = connection};
     if (!bench_set_nonblocking(connection->fd)) bench_fail("fcntl");
@@ -156,6 +178,7 @@ int load_run(const struct load_options *options, const struct load_protocol *pro
     load.allowance = options->messages ? (uint64_t)options->messages : UINT64_MAX;
     signal(SIGPIPE, SIG_IGN);
     if (!bench_raise_files((unsigned long)options->connections + 64)) bench_fail("setrlimit");
+    if (options->tls) load.tls = tls_client_context();
     load.epoll = epoll_create1(EPOLL_CLOEXEC);
     load.all = calloc((size_t)options->connections, sizeof *load.all);
     if (load.epoll < 0 || !load.all) bench_fail(protocol->name);

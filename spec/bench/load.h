@@ -8,8 +8,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#define LOAD_OPTIONS "c:d:t:n:T"
+
 struct load_connection {
     int fd;
+    struct ssl_st *session; /* NULL: without TLS */
     bool wants_write;
     uint64_t begun, finished; /* messages */
     char *out;                /* what is not sent yet */
@@ -31,9 +34,10 @@ struct load_protocol {
 struct load_options {
     long connections, depth, duration, messages; /* duration in milliseconds; messages 0: as many as fit in it */
     uint16_t port;
+    bool tls;
 };
 
-/* Takes -c -d -t -n; false for any other option. */
+/* Takes LOAD_OPTIONS: -c -d -t -n, and -T for TLS; false for any other option. */
 bool load_option(struct load_options *options, int option, const char *value);
 
 /* Runs to the end and prints "messages=N seconds=S errors=N"; returns the program's status. */

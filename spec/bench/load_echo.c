@@ -1,6 +1,6 @@
 /* Load for an echo server: every byte that returns is compared.
  *
- *   load_echo [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t MILLISECONDS | -n MESSAGES] PORT
+ *   load_echo [-T] [-c CONNECTIONS] [-s SIZE] [-d DEPTH] [-t MILLISECONDS | -n MESSAGES] PORT
  *
  * The stream of a connection repeats a random table of prime length, begun elsewhere by each: a lost, repeated,
  * reordered or misdirected message shows. */
@@ -67,7 +67,7 @@ static long take(struct load_connection *connection, const char *data, size_t go
 int main(int argc, char **argv) {
     struct load_options options = {.connections = 64, .depth = 1, .duration = 2000};
     int option;
-    while ((option = getopt(argc, argv, "c:s:d:t:n:")) != -1) {
+    while ((option = getopt(argc, argv, LOAD_OPTIONS "s:")) != -1) {
         if (option == 's') size = (size_t)bench_number("-s", optarg, 1, SIZE_MAX_ECHO);
         else if (!load_option(&options, option, optarg)) exit(2);
     }

@@ -1,6 +1,6 @@
 /* Load for an HTTP server: every connection keeps DEPTH requests in flight, each answered with 200.
  *
- *   load_http [-c CONNECTIONS] [-d DEPTH] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT
+ *   load_http [-T] [-c CONNECTIONS] [-d DEPTH] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT
  *
  * Prints one line: messages=N seconds=S errors=N. Another status, a broken or missing answer, and a body that has not
  * BODY bytes where that is given, are errors. The requests look like those of wrk. */
@@ -12,7 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char USAGE[] = "load_http [-c N] [-d N] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT";
+static const char USAGE[] = "load_http [-T] [-c N] [-d N] [-t MILLISECONDS | -n REQUESTS] [-s BODY] PATH PORT";
 static char request[4096];
 static size_t request_size;
 static long body_size = -1;
@@ -50,7 +50,7 @@ static void request_make(const char *path, int port) {
 int main(int argc, char **argv) {
     struct load_options options = {.connections = 64, .depth = 1, .duration = 2000};
     int option;
-    while ((option = getopt(argc, argv, "c:d:t:n:s:")) != -1) {
+    while ((option = getopt(argc, argv, LOAD_OPTIONS "s:")) != -1) {
         if (option == 's') body_size = bench_number("-s", optarg, 0, 1L << 60);
         else if (!load_option(&options, option, optarg)) bench_usage(USAGE);
     }

@@ -34,9 +34,9 @@ class Work:
     yardstick: str = ""     # the id of the bare C server that does the same
 
 
-def perigee(id, name, script, scheme, *settings):
+def perigee(id, name, script, address, *settings):
     """One of our own services in spec/bench/perigee/, with options beside the address it listens at."""
-    options = [f"{script}.listen={scheme}://127.0.0.1:{{port}}", *(f"{script}.{setting}" for setting in settings)]
+    options = [f"{script}.listen={address}", *(f"{script}.{setting}" for setting in settings)]
     command = ["{build}/perigee", "run", "{bench}/perigee/" + script + ".lua"]
     for option in options:
         command += ["--set", option]

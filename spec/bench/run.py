@@ -15,7 +15,7 @@ sys.dont_write_bytecode = True
 from measure import MEASURES, SPARE_FILES, Bench
 from process import Failure, output_of, raise_open_files
 from report import Outcome, page, table
-from works import SERVERS, WORKS
+from works import GROUPS, SERVERS, WORKS
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -23,8 +23,9 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 
 def arguments():
     parser = argparse.ArgumentParser(description="Runs Perigee's benchmark.")
-    names = [work.id for work in WORKS]
-    parser.add_argument("--only", action="append", choices=names, help="this work; may be repeated")
+    names = [*(work.id for work in WORKS), *GROUPS]
+    parser.add_argument("--only", action="append", choices=names, metavar="WORK",
+                        help="this work, or those of one table; may be repeated: " + ", ".join(names))
     parser.add_argument("--rounds", type=int, default=5, help="how often each server is measured (default 5)")
     parser.add_argument("--seconds", type=float, default=2.0, help="the length of a measurement (default 2)")
     parser.add_argument("--quick", action="store_true", help="one short round, fewer idle connections")
@@ -32,6 +33,7 @@ def arguments():
     options = parser.parse_args()
     if options.rounds < 1 or not 0.1 <= options.seconds <= 600:
         parser.error("--rounds is at least 1, --seconds from 0.1 to 600")
+    options.only = sum((list(GROUPS.get(name, [name])) for name in options.only or ()), [])
     if options.quick:
         options.rounds, options.seconds = 1, 0.5
     return options

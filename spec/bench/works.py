@@ -3,7 +3,9 @@ tables, or a table.
 """
 import works_echo
 import works_http
+import works_tls
 
-TABLES = (works_echo, works_http)
-SERVERS = tuple(server for table in TABLES for server in table.SERVERS)
-WORKS = tuple(work for table in TABLES for work in table.WORKS)
+TABLES = {"echo": works_echo, "http": works_http, "tls": works_tls}
+SERVERS = tuple(server for table in TABLES.values() for server in table.SERVERS)
+WORKS = tuple(work for table in TABLES.values() for work in table.WORKS)
+GROUPS = {name: tuple(work.id for work in table.WORKS) for name, table in TABLES.items()}

@@ -3,13 +3,14 @@ from plan import GO_VERSION, NODE_VERSION, AtMost, Server, Work, perigee
 
 BARE = "{build}/bench/yardstick_echo"
 GO = "{build}/bench/echo_go"
+TCP = "tcp://127.0.0.1:{port}"
 PYTHON = "/usr/bin/python3"
 UVLOOP_VERSION = (PYTHON, "-c", "import platform as p, uvloop; print(p.python_version(), uvloop.__version__)")
 
 SERVERS = (
     Server("bare", "bare C epoll", (BARE, "{port}"), built=BARE),
-    perigee("perigee-echo", "Perigee, strings", "echo", "tcp"),
-    perigee("perigee-echo_buffer", "Perigee, buffers", "echo_buffer", "tcp"),
+    perigee("perigee-echo", "Perigee, strings", "echo", TCP),
+    perigee("perigee-echo_buffer", "Perigee, buffers", "echo_buffer", TCP),
     Server("go", "Go", (GO, "{port}"), GO_VERSION, GO),
     Server("node", "Node.js", ("node", "{bench}/peers/echo.js", "{port}"), NODE_VERSION),
     Server("uvloop", "Python, uvloop", (PYTHON, "{bench}/peers/echo_uvloop.py", "{port}"), UVLOOP_VERSION),

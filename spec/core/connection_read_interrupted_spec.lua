@@ -30,7 +30,7 @@ local reads <const> = {
   read_into = function(conn) return conn:read_into(buffer.new(5)) end,
 }
 
-for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } do
+for name, pair in pairs(helper.transports) do
   describe("a read over " .. name, function()
     helper.leaves_nothing(before_each, after_each)
 

@@ -26,7 +26,7 @@ local function trickle(conn, bytes)
   end
 end
 
-for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } do
+for name, pair in pairs(helper.transports) do
   describe("reading over " .. name, function()
     helper.leaves_nothing(before_each, after_each)
 

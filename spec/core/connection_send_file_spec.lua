@@ -20,7 +20,7 @@ local function with_file(content, f)
   if not ok then error(message, 0) end
 end
 
-for name, pair in pairs { ["TCP"] = helper.tcp_pair, ["net.pair"] = net.pair } do
+for name, pair in pairs(helper.transports) do
   describe("send_file over " .. name, function()
     helper.leaves_nothing(before_each, after_each)
 

@@ -46,13 +46,12 @@ local function fill(conn)
   return table.concat(written)
 end
 
---- TCP with buffers that are soon full, and whose sizes stay.
-local function tcp_pair()
-  local size <const> = helper.is_tiny and 10000 or 200000
-  return helper.tcp_pair { send_buffer = size, receive_buffer = size }
-end
+--- Buffers that are soon full, and whose sizes stay.
+local BUFFERS <const> = { send_buffer = helper.is_tiny and 10000 or 200000,
+  receive_buffer = helper.is_tiny and 10000 or 200000 }
 
-for name, pair in pairs { ["TCP"] = tcp_pair, ["net.pair"] = net.pair } do
+for name, make_pair in pairs(helper.transports) do
+  local function pair() return make_pair(BUFFERS) end
   describe("writing over " .. name, function()
     helper.leaves_nothing(before_each, after_each)
 

@@ -4,6 +4,7 @@ local core <const> = require "core.task"
 local listener <const> = require "core.listener"
 local system <const> = require "core.system"
 local instance <const> = require "perigee.service.instance"
+local inherited <const> = require "perigee.process.inherited"
 local given <const> = require "perigee.cli.given"
 local log <const> = require "perigee.log"
 local tls <const> = require "perigee.tls"
@@ -134,10 +135,16 @@ function M.main(arguments)
   system.raise_descriptor_limit(DESCRIPTORS)
   local run <const> = setmetatable({ services = {}, drain = arguments.drain, stopping = false, failed = false,
     changed = core.waitlist() }, Run)
+  local taken <const>, why <const> = inherited.take()
+  if not taken then
+    log.error("what started this process has left it no channel", { reason = why })
+    return 1
+  end
   for _, path in ipairs(arguments.scripts) do
     table.insert(run.services, instance.new(path, arguments.options[given.name_of(path)], arguments.dev))
   end
   run.running = #run.services
+  if inherited.name and run.running == 1 then run.services[1].name = inherited.name end
   run:watch_signals()
   for _, service in ipairs(run.services) do core.spawn(run.run_service, run, service) end
   while run.running > 0 and not run.stopping and not run.failed do run.changed:wait() end

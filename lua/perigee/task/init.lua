@@ -7,6 +7,8 @@ return {
   spawn = core.spawn,
   group = core.group,
   deadline = core.deadline,
+  offload = core.offload,
+  offload_options = core.offload_options,
   sleep = core.sleep,
   now = core.now,
   counts = core.counts,

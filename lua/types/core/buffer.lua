@@ -1,6 +1,7 @@
 ---@meta core.buffer
 --- Buffers: bytes and typed arrays that are filled, viewed, received into and sent without a copy. b[1] is the first
---- element, #b the count of elements; elements are in the machine's byte order.
+--- element, #b the count of elements; elements are in the machine's byte order. A buffer that task.offload has moved to a
+--- thread is empty: using it raises.
 
 local M <const> = {}
 

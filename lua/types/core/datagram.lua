@@ -28,6 +28,17 @@ function Datagram:receive() end
 ---@return string? code
 function Datagram:send(message, to) end
 
+--- Receives nothing any more; it is closed when its handlers have ended, and their replies are sent.
+function Datagram:drain() end
+
+--- Waits until fewer handlers are active.
+---@param below integer? default 1
+---@param seconds number? to wait at most
+---@return true?
+---@return string? message
+---@return string? code "timeout"
+function Datagram:await(below, seconds) end
+
 --- Closes. Closing twice does nothing.
 function Datagram:close() end
 

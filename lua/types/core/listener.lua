@@ -16,8 +16,21 @@ local Listener <const> = {}
 ---@return string? code "closed" "limit" "tls"; "protocol": bytes were read or written before a TLS handshake
 function Listener:adopt(conn) end
 
---- Stops accepting; connections go on. Closing twice does nothing.
+--- Stops accepting; connections go on, but for idle clients of HTTP. Closing twice does nothing.
 function Listener:close() end
+
+--- Stops accepting, and parts with the clients so that none is harmed: connections go on, and a client of HTTP is told
+--- by the answer to its next request that it is the last one. What is still idle at close() ends then.
+---@param seconds number? of silence after which an idle client of HTTP is closed, default 5
+function Listener:drain(seconds) end
+
+--- Waits until fewer connections are active.
+---@param below integer? default 1
+---@param seconds number? to wait at most
+---@return true?
+---@return string? message
+---@return string? code "timeout"
+function Listener:await(below, seconds) end
 
 --- Listens, and runs the handler in a task for each connection.
 ---@param address perigee.Address|perigee.Descriptor a descriptor is taken over

@@ -5,8 +5,8 @@
 
 local M <const> = {}
 
---- Raises for what cannot travel, and names where it is: "argument 2, field 'a.b[3]': a connection cannot travel". These
---- are functions, coroutines, userdata, tables with metatables, and what is deeper than 500 levels.
+--- Raises for what cannot travel, and names where it is: "argument 2, field 'a.b[3]': a connection cannot travel".
+--- These are functions, coroutines, userdata, tables with metatables, and what is deeper than 500 levels.
 ---@param ... any
 ---@return string
 function M.encode(...) end

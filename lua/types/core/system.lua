@@ -46,18 +46,45 @@ function M.create_file(path, text, mode) end
 ---@return string? code
 function M.list(path) end
 
---- What a shell command writes to its standard output, as a connection. The command runs until it ends, or the connection
---- is closed: then it gets SIGTERM. Its standard input is empty.
----@param command string
----@return perigee.Connection?
----@return string? message
----@return string? code
-function M.run(command) end
-
 --- Raises the limit of open descriptors as far as the system allows.
 ---@param wanted integer?
 ---@return integer limit in force
 function M.raise_descriptor_limit(wanted) end
+
+---@return integer uid of the user that this process is
+function M.user_id() end
+
+--- Gives up all rights but that user's, for good.
+---@param name string "NAME", a number, or "NAME:GROUP"
+---@return true?
+---@return string? message
+---@return string? code "unreachable": there is none; "denied"
+function M.set_user(name) end
+
+--- Makes a directory that only this user may enter; one that is there is as well when nobody else may change it.
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code "denied"
+function M.private_directory(path) end
+
+---@param path string
+---@param mode integer as chmod(2) takes it
+---@return true?
+---@return string? message
+---@return string? code
+function M.set_mode(path, mode) end
+
+---@return integer count processors that this process may run on
+function M.processors() end
+
+--- Sends a datagram to a Unix socket: to the service manager, as sd_notify(3) does.
+---@param path string what NOTIFY_SOCKET says
+---@param text string
+---@return true?
+---@return string? message
+---@return string? code
+function M.notify(path, text) end
 
 --- What this binary is made with.
 ---@return table<string, string|boolean>

@@ -105,11 +105,47 @@ function M.waitlist() end
 function M.on_failure(f) end
 
 --- What is alive: tasks, connections, listeners, datagrams, drains (those of them that have bytes left to send:
---- sending); and refused clients since the start.
+--- sending), calls of offload that a thread works on or will (offloads); and refused clients since the start.
 ---@return table<string, integer>
 function M.counts() end
 
+--- What has happened since the start: clients that were accepted, requests of HTTP, and datagrams that were handled.
+---@return { accepted: integer, requests: integer, datagrams: integer }
+function M.totals() end
+
 --- A full collection, and idle memory back to the system.
 function M.trim() end
+
+--- Runs f(...) in a thread, with a Lua state of its own, while the calling task waits and the loop goes on: for work
+--- that takes milliseconds or more.
+---
+--- What travels: nil, booleans, numbers, strings, json.null, buffers, and tables of these without a metatable; shared
+--- references and cycles stay. To the thread also Lua functions with their upvalues, which are copied: what the thread
+--- assigns to them is not seen here. Modules and functions in them travel by name (`string.rep`, `json`), and are
+--- required there: of Perigee's those that need no event loop (perigee.buffer, perigee.codec.*, perigee.frame), of
+--- others those on package.path; a module beside the script is not found. What cannot travel raises and is named:
+--- "upvalue 'conn' of the function: a connection cannot travel".
+---
+--- Buffers move: their memory goes to the thread, back with the results, and is never copied. The caller's buffer and
+--- all views of the same memory are empty from then on, and raise when they are used; also when the call fails or is
+--- cancelled.
+---
+--- The function's globals are the standard library, anew for each call. The script's own global functions are not there
+--- ("attempt to call a nil value (global 'f')"): make them local. os.exit, os.setlocale and debug.sethook raise.
+---
+--- An error of f is raised here, with the thread's traceback in the log; as a text where the error value cannot travel.
+--- A call that is cancelled or past its deadline is given up at once, and the thread stopped: at the next step of Lua
+--- code, which one long call of a C function (string.find, io.popen's close) can hold up. Its results are dropped.
+---@param f function
+---@param ... any its arguments
+---@return any ... what f returned; or nil, message, "limit": too many calls wait for a thread (see offload_options)
+function M.offload(f, ...) end
+
+--- Sets what is given, for the calls from now on, and returns what is in force.
+---@param options { threads: integer?, queue: integer?, memory: integer? }? threads: at most, default the CPUs; queue:
+--- calls that may wait for a thread, first come, first served, default 1024; memory: bytes of Lua values that a call
+--- may have, default 256 MiB; buffers do not count
+---@return { threads: integer, queue: integer, memory: integer }
+function M.offload_options(options) end
 
 return M, { ["perigee.task"] = Task, ["perigee.scope"] = Scope, ["perigee.waitlist"] = Waitlist }

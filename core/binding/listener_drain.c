@@ -1,0 +1,26 @@
+/* listener:drain and listener:await: a listener whose place another process takes. */
+#include "binding/listener.h"
+#include "binding/support.h"
+#include "system/socket.h"
+
+static const double GRACE = 5;
+
+/* listener:drain(seconds): accepts nothing any more, and parts with its clients so that none is harmed: connections of
+ * net.serve end by themselves; a client of HTTP is told by the answer to its next request, or its connection is closed
+ * when it has been silent for so long. close() ends what is idle then at once. */
+int listener_drain(lua_State *L) {
+    struct listener_object *object = listener_check(L);
+    double grace = support_check_seconds(L, 2, GRACE);
+    if (!object->io.open) return 0;
+    if (!object->keep_path) socket_unlink(&object->address);
+    listener_close(&object->io);
+    object->draining = 1;
+    if (object->protocol->drained) object->protocol->drained(object, grace);
+    listener_let_go(object);
+    return 0;
+}
+
+/* listener:await(below, seconds) -> true, or nil, message, code: until fewer connections are active */
+int listener_await(lua_State *L) {
+    return activity_await(L, &listener_check(L)->activity);
+}
