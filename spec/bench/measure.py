@@ -25,7 +25,7 @@ class Bench:
     """What one run of the benchmark has settled: places, CPUs, length."""
     build: str
     bench: str
-    server_cpu: int
+    cpus: tuple             # the first are the servers', the last the load's
     milliseconds: int
     open_files: int
     quick: bool
@@ -34,11 +34,22 @@ class Bench:
         return [part.format(build=self.build, bench=self.bench, **values) for part in command]
 
     def server(self, server, port):
-        return ServerProcess(self.fill(server.command, port=port), port, self.server_cpu)
+        address = self.fill([server.path], port=port)[0] or ("127.0.0.1", port)
+        cpus = set(self.cpus[:server.cpus])
+        return ServerProcess(self.fill(server.command, port=port), address, cpus)
 
 
 def sample_cpu(bench, work, server):
     """The server's CPU microseconds for each message."""
+    return sample_used(bench, work, server, sum)
+
+
+def sample_busiest(bench, work, server):
+    """The CPU microseconds of the server's busiest process for each message that all of them served."""
+    return sample_used(bench, work, server, max)
+
+
+def sample_used(bench, work, server, of_processes):
     port = free_port()
     with bench.server(server, port) as process:
         warm_up = bench.fill(work.warm_up, port=port, milliseconds=WARM_UP_MILLISECONDS)
@@ -46,7 +57,7 @@ def sample_cpu(bench, work, server):
         before = process.cpu_seconds()
         load = bench.fill(work.load, port=port, milliseconds=bench.milliseconds)
         done = run_load(load, timeout=30 + bench.milliseconds / 500)[-1]
-        used = process.cpu_seconds() - before
+        used = of_processes(seconds - before.get(pid, 0) for pid, seconds in process.cpu_seconds().items())
     return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])
 
 
@@ -57,9 +68,9 @@ def sample_fanout(bench, work, server):
         run_load(bench.fill(work.warm_up, port=port, milliseconds=WARM_UP_MILLISECONDS), timeout=30)
         with held_load(bench.fill(work.load, port=port, milliseconds=bench.milliseconds)) as load:
             wait_until_held(load)
-            before = process.cpu_seconds()
+            before = sum(process.cpu_seconds().values())
             output, errors = load.communicate(timeout=30 + bench.milliseconds / 500)
-            used = process.cpu_seconds() - before
+            used = sum(process.cpu_seconds().values()) - before
     done = lines_of_load(load.returncode, output, errors)[-1]
     return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])
 
@@ -126,10 +137,10 @@ def settled_bytes(process):
 def sample_start(bench, work, server):
     """Milliseconds from before the fork until the first byte has come back: the median of a few runs."""
     port = free_port()
-    load = bench.fill(work.load, port=port, cpu=bench.server_cpu, count=work.count)
+    load = bench.fill(work.load, port=port, cpu=bench.cpus[0], count=work.count)
     lines = run_load(load + bench.fill(server.command, port=port), timeout=30 + 10 * work.count)
     times = sorted(line["milliseconds"] for line in lines)
     return Sample(times[len(times) // 2])
 
 
-MEASURES = {"cpu": sample_cpu, "fanout": sample_fanout, "memory": sample_memory, "start": sample_start}
+MEASURES = {"cpu": sample_cpu, "busiest": sample_busiest, "fanout": sample_fanout, "memory": sample_memory, "start": sample_start}

@@ -11,6 +11,8 @@ class Server:
     command: tuple
     version: tuple = ()     # prints the version; when it cannot be run, the server is "not installed"
     built: str = ""         # must exist, or the server is "not built"
+    path: str = ""          # of the Unix socket that it listens at, if it is not a TCP port
+    cpus: int = 1           # that it may have
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,8 @@ class AtMost:
 class Work:
     id: str
     title: str
-    measure: str            # cpu, fanout: microseconds a message; memory: bytes a connection; start: milliseconds
+    measure: str            # of MEASURES in measure.py. cpu, busiest, fanout: microseconds a message; memory: bytes
+                            # a connection; start: milliseconds
     load: tuple
     servers: tuple
     warm_up: tuple = ()     # run once after the server listens, not measured
@@ -34,13 +37,14 @@ class Work:
     yardstick: str = ""     # the id of the bare C server that does the same
 
 
-def perigee(id, name, script, address, *settings):
-    """One of our own services in spec/bench/perigee/, with options beside the address it listens at."""
-    options = [f"{script}.listen={address}", *(f"{script}.{setting}" for setting in settings)]
-    command = ["{build}/perigee", "run", "{bench}/perigee/" + script + ".lua"]
-    for option in options:
-        command += ["--set", option]
-    return Server(id, name, tuple(command), built="{build}/perigee")
+def perigee(id, name, script, *settings, flags=(), **rest):
+    """One of our own services in spec/bench/perigee/, or a path; `settings` are its options, "listen=ADDRESS" first."""
+    path = script if "/" in script else "{bench}/perigee/" + script + ".lua"
+    service = path.rpartition("/")[2].removesuffix(".lua")
+    command = ["{build}/perigee", "run", *flags, path]
+    for setting in settings:
+        command += ["--set", f"{service}.{setting}"]
+    return Server(id, name, tuple(command), built="{build}/perigee", **rest)
 
 
 NODE_VERSION = ("node", "--version")

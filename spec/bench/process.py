@@ -73,8 +73,9 @@ def parse_line(line):
 class ServerProcess:
     """A server in a session of its own, so that whatever it starts is counted and ended with it."""
 
-    def __init__(self, command, port, cpu):
-        self.command, self.port, self.cpu = command, port, cpu
+    def __init__(self, command, address, cpus):
+        """`address` is where it will listen: a pair for TCP, the path of a Unix socket; `cpus` a set of CPUs."""
+        self.command, self.address, self.cpus = command, address, cpus
         self.log = tempfile.TemporaryFile()
         self.process = None
 
@@ -82,7 +83,7 @@ class ServerProcess:
         try:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log,
-                start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, {self.cpu}))
+                start_new_session=True, preexec_fn=lambda: os.sched_setaffinity(0, self.cpus))
             self.wait_until_listening()
         except OSError as error:
             raise Failure(f"does not start: {error}") from error
@@ -97,8 +98,8 @@ class ServerProcess:
     def wait_until_listening(self):
         end = time.monotonic() + READY_SECONDS
         while time.monotonic() < end and self.process.poll() is None:
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+            with socket.socket(socket.AF_UNIX if isinstance(self.address, str) else socket.AF_INET) as probe:
+                if probe.connect_ex(self.address) == 0:
                     return
             time.sleep(0.005)
         raise Failure("does not listen: " + self.last_words())
@@ -121,17 +122,17 @@ class ServerProcess:
         return found
 
     def cpu_seconds(self):
-        """User and system time of all threads and processes of the session."""
-        return self.total(cpu_seconds)
+        """User and system time of all threads, for each process of the session by its id."""
+        return self.each(cpu_seconds)
 
     def resident_bytes(self):
-        return self.total(resident_bytes)
+        return sum(self.each(resident_bytes).values())
 
-    def total(self, read):
+    def each(self, read):
         if self.process.poll() is not None:
             raise Failure("ended early: " + self.last_words())
         try:
-            return sum(read(pid) for pid in self.members())
+            return {pid: read(pid) for pid in self.members()}
         except OSError as error:
             raise Failure("one of its processes ended early") from error
 

@@ -7,7 +7,7 @@ from statistics import median
 from works import SERVERS, WORKS
 
 NAMES = {server.id: server.name for server in SERVERS}
-UNITS = {"cpu": ("us CPU", 2), "fanout": ("us CPU", 2), "memory": ("bytes", 0), "start": ("ms", 2)}
+UNITS = {"cpu": ("us CPU", 2), "busiest": ("us CPU", 2), "fanout": ("us CPU", 2), "memory": ("bytes", 0), "start": ("ms", 2)}
 HEADINGS = ("work", "server", "figure", "lowest to highest", "x bare C", "per second", "target", "reached")
 WORDS = """\
 The figure is the median over the rounds: the server's CPU time (user and system, all threads) for each message,

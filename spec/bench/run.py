@@ -44,7 +44,7 @@ def prepare(options):
     cpus = sorted(os.sched_getaffinity(0))
     os.sched_setaffinity(0, {cpus[-1]})
     files = raise_open_files(max(work.count for work in WORKS) + SPARE_FILES)
-    return Bench(build=os.path.abspath(options.build), bench=HERE, server_cpu=cpus[0],
+    return Bench(build=os.path.abspath(options.build), bench=HERE, cpus=tuple(cpus),
                  milliseconds=int(options.seconds * 1000), open_files=files, quick=options.quick)
 
 

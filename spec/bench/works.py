@@ -3,9 +3,10 @@ tables, or a table.
 """
 import works_echo
 import works_http
+import works_process
 import works_tls
 
-TABLES = {"echo": works_echo, "http": works_http, "tls": works_tls}
+TABLES = {"echo": works_echo, "http": works_http, "tls": works_tls, "process": works_process}
 SERVERS = tuple(server for table in TABLES.values() for server in table.SERVERS)
 WORKS = tuple(work for table in TABLES.values() for work in table.WORKS)
 GROUPS = {name: tuple(work.id for work in table.WORKS) for name, table in TABLES.items()}

@@ -3,7 +3,7 @@ from plan import GO_VERSION, NODE_VERSION, AtMost, Server, Work, perigee
 
 BARE = "{build}/bench/yardstick_echo"
 GO = "{build}/bench/echo_go"
-TCP = "tcp://127.0.0.1:{port}"
+TCP = "listen=tcp://127.0.0.1:{port}"
 PYTHON = "/usr/bin/python3"
 UVLOOP_VERSION = (PYTHON, "-c", "import platform as p, uvloop; print(p.python_version(), uvloop.__version__)")
 

@@ -13,7 +13,7 @@ NODE = ("env", "NODE_PATH=" + WS, "node", "{bench}/peers/http.js", FILES, "{port
 
 SERVERS = (
     Server("bare-http", "bare C epoll", (BARE, "{port}", "{build}/bench" + FILE), built=BARE),
-    perigee("perigee-http", "Perigee", "http", "http://127.0.0.1:{port}", "files=" + FILES),
+    perigee("perigee-http", "Perigee", "http", "listen=http://127.0.0.1:{port}", "files=" + FILES),
     Server("nginx", "nginx + Lua", NGINX, NGINX_VERSION),
     Server("go-http", "Go, net/http", (GO, FILES, "{port}"), GO_VERSION, GO),
     Server("node-http", "Node.js, http", NODE, NODE_VERSION, WS + "/ws/package.json"),

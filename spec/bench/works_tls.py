@@ -4,7 +4,7 @@ from works_http import FILES, NGINX, NGINX_VERSION
 
 BARE = "{build}/bench/yardstick_tls"
 PAIR = "{build}/bench/tls/localhost"        # made by the Makefile
-ADDRESS = "://127.0.0.1:{port}?certificate=" + PAIR + ".crt"
+ADDRESS = "://127.0.0.1:{port}?certificate=" + PAIR + ".crt"     # the key is beside it
 
 
 def bare(id, what):
@@ -14,9 +14,9 @@ def bare(id, what):
 SERVERS = (
     bare("bare-tls", "echo"),
     bare("bare-https", "hello"),
-    perigee("perigee-tls", "Perigee, strings", "echo", "tls" + ADDRESS),
-    perigee("perigee-tls_buffer", "Perigee, buffers", "echo_buffer", "tls" + ADDRESS),
-    perigee("perigee-https", "Perigee", "http", "https" + ADDRESS, "files=" + FILES),
+    perigee("perigee-tls", "Perigee, strings", "echo", "listen=tls" + ADDRESS),
+    perigee("perigee-tls_buffer", "Perigee, buffers", "echo_buffer", "listen=tls" + ADDRESS),
+    perigee("perigee-https", "Perigee", "http", "listen=https" + ADDRESS, "files=" + FILES),
     Server("nginx-https", "nginx + Lua", (*NGINX, PAIR), NGINX_VERSION),
 )
 

@@ -213,7 +213,36 @@ describe("a cast", function()
   end)
 end)
 
+local function elements(b)
+  local list <const> = {}
+  for i = 1, #b do list[i] = b[i] end
+  return list
+end
+
 describe("filling and copying", function()
+  it("count from a number by steps, in every type", function()
+    assert.same({ 3, 1, -1, -3 }, elements(buffer.array("i8", 4):fill(3, -2)))
+    assert.same({ 250, 255 }, elements(buffer.array("u8", 2):fill(250, 5)))
+    assert.same({ 0.0, 0.5, 1.0 }, elements(buffer.array("f32", 3):fill(0, 0.5)))
+    local many <const> = buffer.array("f64", 100000):fill(0, 1)
+    assert.same({ 0.0, 12345.0, 99999.0 }, { many[1], many[12346], many[100000] })
+    local b <const> = buffer.array("i64", 4)
+    b:view(2, 3):fill(math.maxinteger - 1, 1)
+    assert.same({ 0, math.maxinteger - 1, math.maxinteger, 0 }, elements(b))
+    assert.same({ 7 }, elements(buffer.array("u16", 1):fill(7, 100000)))
+    assert.equal(0, #buffer.array("u16", 0):fill(7, 1))
+  end)
+
+  it("refuse steps to numbers that do not fit, and keep what was there", function()
+    local b <const> = buffer.array("u8", 3):fill(9)
+    for first, step in pairs { [0] = 128, [2] = -2, [256] = -1, [5] = math.maxinteger } do
+      assert_misuse("does not fit", b.fill, b, first, step)
+    end
+    assert_misuse("number expected, got string", b.fill, b, 0, "x")
+    assert_misuse("no integer representation", b.fill, b, 0, 0.5)
+    assert.same({ 9, 9, 9 }, elements(b))
+  end)
+
   it("fill every element, and only those of the view", function()
     local b <const> = buffer.array("i16", 4)
     assert.equal(b, b:fill(-2))

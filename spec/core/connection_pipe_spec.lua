@@ -1,5 +1,4 @@
 local helper <const> = require "spec.helper"
-local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
 local function assert_failure(code, pattern, ...)
@@ -14,14 +13,16 @@ local function parked(f, ...)
   return t
 end
 
-describe("a pipe", function()
+local ways <const> = { { "net.pair", "TCP" }, { "TCP", "TLS" }, { "TLS", "TCP" }, { "TLS", "TLS" } }
+
+for _, way in ipairs(ways) do describe(("a pipe from %s to %s"):format(table.unpack(way)), function()
   helper.leaves_nothing(before_each, after_each)
 
   describe("", function()
     local source, from, to, target
     before_each(function()
-      source, from = net.pair()
-      to, target = helper.tcp_pair { send_buffer = 100000, receive_buffer = 100000 }
+      source, from = helper.transports[way[1]]()
+      to, target = helper.transports[way[2]] { send_buffer = 100000, receive_buffer = 100000 }
     end)
     after_each(function()
       for _, conn in ipairs { source, from, to, target } do conn:abort() end
@@ -87,7 +88,7 @@ describe("a pipe", function()
       local writer <const> = task.spawn(function() while source:write "x" do task.sleep(0) end end)
       local moved <const>, message <const>, code <const> = pipe:join()
       assert.is_nil(moved)
-      assert.matches("^write to tcp://127.0.0.1:%d+: ", message)
+      assert.matches("^write to t[cl][ps]://127.0.0.1:%d+: ", message)
       assert.is_true(code == "reset" or code == "closed")
       writer:cancel()
       writer:join()
@@ -111,4 +112,4 @@ describe("a pipe", function()
       assert.is_false((pcall(from.pipe, from)))
     end)
   end)
-end)
+end) end

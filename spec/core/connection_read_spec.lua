@@ -1,6 +1,5 @@
 local helper <const> = require "spec.helper"
 local buffer <const> = require "perigee.buffer"
-local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
 local LARGE <const> = helper.is_tiny and 20000 or 1500000

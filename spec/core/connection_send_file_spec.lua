@@ -1,5 +1,4 @@
 local helper <const> = require "spec.helper"
-local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
 local LARGE <const> = helper.is_tiny and 5000 or 5000000
