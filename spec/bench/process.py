@@ -1,5 +1,6 @@
 """Server processes under measurement: started on a CPU of their own, read through /proc, always ended."""
 import os
+import pathlib
 import random
 import resource
 import shutil
@@ -148,6 +149,8 @@ class ServerProcess:
                 continue
         self.send(signal.SIGKILL)
         self.log.close()
+        if isinstance(self.address, str):
+            pathlib.Path(self.address).unlink(missing_ok=True)
 
     def send(self, number):
         try:

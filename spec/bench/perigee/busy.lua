@@ -1,9 +1,9 @@
--- HTTP with a handler that computes for about 50 us, so that what is measured is the server.
+-- HTTP with a handler that computes for about 200 us, so that what is measured is the server.
 local http <const> = require "perigee.http"
 local service <const> = require "perigee.service"
 
 local options <const> = service.options { listen = "http://127.0.0.1:8080" }
-local STEPS <const> = 5000
+local STEPS <const> = 30000
 local app <const> = http.app()
 
 app:get("/busy", function()
