@@ -160,14 +160,17 @@ static int buffer_string(lua_State *L) {
     return 1;
 }
 
-/* buffer:fill(value): every element */
+/* buffer:fill(value, step): every element; with a step each is so much more than the one before */
 static int buffer_fill(lua_State *L) {
     struct buffer_object *buffer = buffer_check(L, 1);
     size_t size = buffer->element->size;
     unsigned char *data = buffer_object_data(buffer);
     luaL_checknumber(L, 2);
-    if (buffer->count) buffer->element->store(L, 2, data);
-    for (size_t i = 1; i < buffer->count; i++) memcpy(data + i * size, data, size);
+    int counts = !lua_isnoneornil(L, 3);
+    if (counts) luaL_checknumber(L, 3);
+    if (buffer->count && counts) buffer->element->count(L, data, buffer->count);
+    else if (buffer->count) buffer->element->store(L, 2, data);
+    for (size_t i = 1; i < buffer->count && !counts; i++) memcpy(data + i * size, data, size);
     lua_settop(L, 1);
     return 1;
 }

@@ -33,6 +33,13 @@ static int receipt_gc(lua_State *L) {
     return 0;
 }
 
+/* Are the options those of receiving? Whether the unread bytes come along. */
+static int check_options(lua_State *L) {
+    static const char *const names[] = {"unread", "raw", NULL};
+    support_check_options(L, RECEIVE_OPTIONS, names);
+    return support_option_boolean(L, RECEIVE_OPTIONS, "unread", 0);
+}
+
 static int give_up(lua_State *L, struct receipt *receipt, struct connection_object *connection, int failure) {
     receipt_drop(receipt);
     return connection_fail(L, connection, RECEIVING, failure);
@@ -75,6 +82,7 @@ static int finish(lua_State *L, struct receipt *receipt) {
     if (receipt->count && !is_stream(descriptor_kind(receipt->passed.fd)))
         return fail_protocol(L, receipt, "protocol", "%d unread bytes came with what is no connection",
                              (int)receipt->count);
+    if (support_option_boolean(L, RECEIVE_OPTIONS, "raw", 0)) return descriptor_push_raw(L, &receipt->passed.fd);
     descriptor_push(L, &receipt->passed.fd);
     if (receipt->count && connection_preload(&connection_check(L, -1)->io, receipt->bytes, receipt->count) < 0)
         return luaL_error(L, "not enough memory");
@@ -130,7 +138,7 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
     if (status != IO_DONE) return give_up(L, receipt, connection, connection_failure(connection, status));
     int failed = fail_passed(L, receipt);
     if (failed) return failed;
-    if (!descriptors_check_unread(L, RECEIVE_OPTIONS)) return finish(L, receipt);
+    if (!check_options(L)) return finish(L, receipt);
     lua_pushnumber(L, connection_time_limit(L, connection));
     lua_replace(L, RECEIVE_UNTIL);
     return unread_step(L, connection, receipt);
@@ -139,7 +147,9 @@ static int receive_step(lua_State *L, int resumed, lua_KContext context) {
 int connection_receive_fd(lua_State *L) {
     struct connection_object *connection = connection_check(L, RECEIVE_CONNECTION);
     lua_settop(L, RECEIVE_OPTIONS);
-    descriptors_check_unread(L, RECEIVE_OPTIONS);
+    int unread = check_options(L);
+    luaL_argcheck(L, !unread || !support_option_boolean(L, RECEIVE_OPTIONS, "raw", 0), RECEIVE_OPTIONS,
+                  "unread bytes need a connection, so 'unread' and 'raw' cannot be had together");
     int failed = descriptors_fail_unfit(L, connection, RECEIVING);
     if (failed) return failed;
     struct receipt *receipt = support_new(L, CLASS, sizeof *receipt, 0);

@@ -77,11 +77,12 @@ static void push_file(lua_State *L, int *fd) {
     *fd = -1;
 }
 
-static void push_descriptor(lua_State *L, int *fd) {
+int descriptor_push_raw(lua_State *L, int *fd) {
     struct descriptor_object *descriptor = descriptor_new(L);
     descriptor->scheme = scheme_of(*fd);
     descriptor->fd = *fd;
     *fd = -1;
+    return 1;
 }
 
 int descriptor_push(lua_State *L, int *fd) {
@@ -90,7 +91,7 @@ int descriptor_push(lua_State *L, int *fd) {
     case DESCRIPTOR_PIPE: push_connection(L, fd); break;
     case DESCRIPTOR_DATAGRAM: datagram_push(L, fd); break;
     case DESCRIPTOR_FILE: push_file(L, fd); break;
-    default: push_descriptor(L, fd);
+    default: descriptor_push_raw(L, fd);
     }
     return 1;
 }

@@ -21,6 +21,7 @@ struct descriptor_object *descriptor_test(lua_State *L, int index); /* NULL: som
 /* Pushes what a descriptor becomes in Lua: a connection, a datagram socket, a file, or a descriptor. Takes *fd, which is
  * -1 then; it is still the caller's when this raises for lack of memory. */
 int descriptor_push(lua_State *L, int *fd);
+int descriptor_push_raw(lua_State *L, int *fd); /* the same, but always a descriptor */
 
 /* The descriptor at an argument, to be taken over: checks that it is open and of the kind. 0, or the results of failing:
  * "OPERATION descriptor: why". */

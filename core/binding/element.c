@@ -5,6 +5,15 @@
 #include <string.h>
 
 /* memcpy: a cast view may begin at any byte, and the compiler makes one load or store of it. */
+/* Raises unless the last of `count` steps from `first` fits. */
+static void check_steps(lua_State *L, lua_Integer first, lua_Integer step, size_t count, lua_Integer low,
+                        lua_Integer high) {
+    lua_Integer way, last = first;
+    int fits =
+        !__builtin_mul_overflow(step, (lua_Integer)(count - 1), &way) && !__builtin_add_overflow(first, way, &last);
+    luaL_argcheck(L, fits && last >= low && last <= high, 3, "the last number does not fit the buffer's type");
+}
+
 #define INTEGER_ELEMENT(TYPE, LOW, HIGH)                                                                               \
     static void push_##TYPE(lua_State *L, const unsigned char *at) {                                                   \
         TYPE##_t value;                                                                                                \
@@ -16,6 +25,15 @@
         luaL_argcheck(L, number >= (LOW) && number <= (HIGH), argument, "the number does not fit " #TYPE);             \
         TYPE##_t value = (TYPE##_t)number;                                                                             \
         memcpy(at, &value, sizeof value);                                                                              \
+    }                                                                                                                  \
+    static void count_##TYPE(lua_State *L, unsigned char *at, size_t count) {                                          \
+        lua_Integer first = luaL_checkinteger(L, 2), step = luaL_checkinteger(L, 3);                                   \
+        check_steps(L, first, step, count, LOW, HIGH);                                                                 \
+        store_##TYPE(L, 2, at);                                                                                        \
+        for (size_t i = 0; i < count; i++, at += sizeof(TYPE##_t)) {                                                   \
+            TYPE##_t value = (TYPE##_t)((lua_Unsigned)first + (lua_Unsigned)step * i);                                 \
+            memcpy(at, &value, sizeof value);                                                                          \
+        }                                                                                                              \
     }
 
 INTEGER_ELEMENT(int8, INT8_MIN, INT8_MAX)
@@ -36,16 +54,25 @@ INTEGER_ELEMENT(uint64, INT64_MIN, INT64_MAX) /* above 2^63 as Lua's integers wr
     static void store_##TYPE(lua_State *L, int argument, unsigned char *at) {                                          \
         TYPE value = (TYPE)luaL_checknumber(L, argument);                                                              \
         memcpy(at, &value, sizeof value);                                                                              \
+    }                                                                                                                  \
+    static void count_##TYPE(lua_State *L, unsigned char *at, size_t count) {                                          \
+        lua_Number first = luaL_checknumber(L, 2), step = luaL_checknumber(L, 3);                                      \
+        for (size_t i = 0; i < count; i++, at += sizeof(TYPE)) {                                                       \
+            TYPE value = (TYPE)(first + step * (lua_Number)i);                                                         \
+            memcpy(at, &value, sizeof value);                                                                          \
+        }                                                                                                              \
     }
 
 FLOAT_ELEMENT(float)
 FLOAT_ELEMENT(double)
 
+#define ELEMENT(NAME, SIZE, TYPE)                                                                                      \
+    { NAME, SIZE, push_##TYPE, store_##TYPE, count_##TYPE }
+
 static const struct element elements[] = {
-    {"u8", 1, push_uint8, store_uint8},    {"i8", 1, push_int8, store_int8},      {"i16", 2, push_int16, store_int16},
-    {"u16", 2, push_uint16, store_uint16}, {"i32", 4, push_int32, store_int32},   {"u32", 4, push_uint32, store_uint32},
-    {"i64", 8, push_int64, store_int64},   {"u64", 8, push_uint64, store_uint64}, {"f32", 4, push_float, store_float},
-    {"f64", 8, push_double, store_double},
+    ELEMENT("u8", 1, uint8),  ELEMENT("i8", 1, int8),    ELEMENT("i16", 2, int16), ELEMENT("u16", 2, uint16),
+    ELEMENT("i32", 4, int32), ELEMENT("u32", 4, uint32), ELEMENT("i64", 8, int64), ELEMENT("u64", 8, uint64),
+    ELEMENT("f32", 4, float), ELEMENT("f64", 8, double),
 };
 
 const struct element *element_find(const char *name) {

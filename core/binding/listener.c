@@ -151,8 +151,9 @@ int listener_listen(lua_State *L, struct listener_object *object, enum scheme sc
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, LISTEN_OBJECT);
     int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-    int fd = open_socket(L, &options), error = errno;
-    if (fd < 0 || socket_local(fd, &object->address) < 0) {
+    int fd = open_socket(L, &options), failed = fd < 0 || socket_local(fd, &object->address) < 0, error = errno;
+    if (failed) {
+        if (fd >= 0) close(fd);
         luaL_unref(L, LUA_REGISTRYINDEX, handler);
         luaL_unref(L, LUA_REGISTRYINDEX, anchor);
         listener_tls_release(L, &object->tls);

@@ -131,9 +131,11 @@ static int child_object_close(lua_State *L) {
     return 0;
 }
 
-/* child:detach(): it runs on when the handle is collected */
+/* child:detach(for_good): it runs on when the handle is collected; and when this process ends, if asked for */
 static int child_detach(lua_State *L) {
-    check_child(L, 1)->detached = 1;
+    struct child_object *object = check_child(L, 1);
+    object->detached = 1;
+    if (lua_toboolean(L, 2)) child_disown(object->child);
     return 0;
 }
 
@@ -162,21 +164,22 @@ static const char *code_of(int error) {
     return error == EAGAIN || error == E2BIG ? "limit" : support_code(error); /* of processes, of arguments */
 }
 
-static int fail_spawn(lua_State *L, const struct process_order *order, const struct process_failure *failure) {
-    const struct process_request *request = &order->request;
-    const char *program = request->arguments[0], *code = code_of(failure->error);
+static const char *text_of(const struct process_failure *failure) {
     int missing = failure->error == ENOENT || failure->error == ENOTDIR;
+    if (failure->stage == PROCESS_INTERPRETER) return "the interpreter that it names is not there";
+    if (failure->stage == PROCESS_DIRECTORY && missing) return "no such directory";
+    if (failure->stage == PROCESS_PROGRAM && missing) return "no such program";
+    if (failure->stage == PROCESS_PROGRAM && failure->error == EACCES) return "it may not be executed";
+    return strerror(failure->error);
+}
+
+static int fail_spawn(lua_State *L, const struct process_order *order, const struct process_failure *failure) {
+    const char *program = order->request.arguments[0], *directory = order->request.directory;
+    const char *code = code_of(failure->error), *text = text_of(failure);
     if (failure->stage == PROCESS_DIRECTORY)
-        return support_fail(L, code, "run '%s' in '%s': %s", program, request->directory,
-                            missing ? "no such directory" : strerror(failure->error));
-    if (failure->stage == PROCESS_USER)
-        return support_fail(L, code, "run '%s' as another user: %s", program, strerror(failure->error));
-    if (failure->stage == PROCESS_INTERPRETER)
-        return support_fail(L, code, "run '%s': the interpreter that it names is not there", program);
-    if (failure->stage == PROCESS_PROGRAM && missing) return support_fail(L, code, "run '%s': no such program", program);
-    if (failure->stage == PROCESS_PROGRAM && failure->error == EACCES)
-        return support_fail(L, code, "run '%s': it may not be executed", program);
-    return support_fail(L, code, "run '%s': %s", program, strerror(failure->error));
+        return support_fail(L, code, "run '%s' in '%s': %s", program, directory, text);
+    if (failure->stage == PROCESS_USER) return support_fail(L, code, "run '%s' as another user: %s", program, text);
+    return support_fail(L, code, "run '%s': %s", program, text);
 }
 
 /* process.spawn { arguments =, environment =, descriptors =, directory =, group =, user =, grace = } -> child */
@@ -259,9 +262,12 @@ static int process_executable(lua_State *L) {
 }
 
 int luaopen_core_process(lua_State *L) {
-    static const luaL_Reg functions[] = {{"spawn", process_object_spawn}, {"pipe", process_pipe},
-                                         {"null", process_null},          {"environment", process_environment},
-                                         {"unset", process_unset},        {"executable", process_executable},
+    static const luaL_Reg functions[] = {{"spawn", process_object_spawn},
+                                         {"pipe", process_pipe},
+                                         {"null", process_null},
+                                         {"environment", process_environment},
+                                         {"unset", process_unset},
+                                         {"executable", process_executable},
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {{"wait", child_wait},
                                        {"signal", child_object_signal},

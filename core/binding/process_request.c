@@ -119,7 +119,8 @@ int process_order_read(lua_State *L, int table, struct process_order *order) {
     const char *user = option_string(L, table, "user");
     int failed = user ? read_user(L, user, order) : 0;
     if (failed) return failed;
-    if (lua_getfield(L, table, "descriptors") != LUA_TTABLE) return luaL_error(L, "option 'descriptors' must be a table");
+    int type = lua_getfield(L, table, "descriptors");
+    if (type != LUA_TTABLE) return luaL_error(L, "option 'descriptors' must be a table");
     failed = read_descriptors(L, request);
     if (!failed) set_blocking(L, table, 1);
     return failed;

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-/* All children of a loop. SIGCHLD is for those that have no descriptor: the kernel is too old, or there were no more. */
+/* All children of a loop. SIGCHLD is for those without a descriptor: the kernel is too old, or there were no more. */
 struct child_family {
     struct signal_watch watch;
     struct child *first;
@@ -129,11 +129,15 @@ void child_let_go(struct child *child) {
     if (child->has_ended) child_free(child);
 }
 
+void child_disown(struct child *child) {
+    child->is_disowned = 1;
+}
+
 void child_stop_all(struct loop *loop) {
     struct child_family *family = loop->family;
     while (family && family->first) {
         struct child *child = family->first;
-        if (!child->is_asked) child_signal(child, SIGTERM);
+        if (!child->is_asked && !child->is_disowned) child_signal(child, SIGTERM);
         child->ended = NULL;
         child->is_held = 0;
         if (child->has_ended) child_free(child);

@@ -1,5 +1,5 @@
-/* Child processes: each is watched until it has ended, and reaped then, whether somebody holds it or not. Owner: the loop,
- * until it has ended and its holder has let it go.
+/* Child processes: each is watched until it has ended, and reaped then, whether somebody holds it or not. Owner: the
+ * loop, until it has ended and its holder has let it go.
  * Invariant: a process is signalled only while it has not been reaped, so that its number cannot be another's. */
 #ifndef PERIGEE_IO_CHILD_H
 #define PERIGEE_IO_CHILD_H
@@ -16,7 +16,8 @@ struct child {
     struct child *next, **link;
     pid_t pid;
     int status; /* of waitpid(2), when it has ended */
-    unsigned group : 1, has_ended : 1, is_held : 1, is_asked : 1; /* asked: SIGTERM was sent */
+    unsigned group : 1, has_ended : 1, is_held : 1;
+    unsigned is_asked : 1, is_disowned : 1;            /* asked: SIGTERM was sent */
     void (*ended)(struct child *child, void *context); /* NULL: nobody is told */
     void *context;
 };
@@ -31,7 +32,10 @@ void child_terminate(struct child *child, double grace);
 /* The caller holds it no more, and is told nothing any more. */
 void child_let_go(struct child *child);
 
-/* The loop ends: those that run get SIGTERM, and nobody waits for them. */
+/* It runs on when the loop ends. */
+void child_disown(struct child *child);
+
+/* The loop ends: those that run, and are not disowned, get SIGTERM, and nobody waits for them. */
 void child_stop_all(struct loop *loop);
 
 #endif

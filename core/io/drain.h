@@ -1,7 +1,7 @@
 /* A drain finishes a closed connection in the background: it sends what is queued, ends our side, and reads and drops
  * what the peer still sends, so that the close is not a reset that destroys the last bytes on their way (RFC 9112 9.6).
- * Owner: itself; it lasts until the peer is done, nothing has moved for 5 s, or 60 s are over. A pipe's lasts until all is
- * sent, or its reader has gone. */
+ * Owner: itself; it lasts until the peer is done, nothing has moved for 5 s, or 60 s are over. A pipe's lasts until all
+ * is sent, or its reader has gone. */
 #ifndef PERIGEE_IO_DRAIN_H
 #define PERIGEE_IO_DRAIN_H
 

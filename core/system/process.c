@@ -49,8 +49,8 @@ static char **find_paths(const char *name, char *const *environment) {
     return paths;
 }
 
-/* With a user of its own it must not share our memory: the kernel would take our memory for that user's. In a function of
- * its own: after vfork(2) the two share the stack, too. */
+/* With a user of its own it must not share our memory: the kernel would take our memory for that user's. In a function
+ * of its own: after vfork(2) the two share the stack, too. */
 static pid_t __attribute__((noinline)) divide(const struct process_plan *plan) {
     pid_t pid = plan->request->user ? fork() : vfork();
     if (pid == 0) process_begin(plan);
@@ -59,7 +59,8 @@ static pid_t __attribute__((noinline)) divide(const struct process_plan *plan) {
 
 static void reap_failed(pid_t pid) {
     int status;
-    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {}
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+    }
 }
 
 /* The report is closed by the program's execution, or there is one. */

@@ -1,5 +1,4 @@
---- Dishes are washed by this process and dried by others, which run this same script: what they get and give goes over
---- their channels.
+--- Dishes are washed by this process and dried by others, which run the same script and have a channel to this one.
 ---   perigee run examples/dishes/processes.lua --set processes.dryers=3
 
 local process <const> = require "perigee.process"
@@ -18,27 +17,24 @@ if washer then -- this is a dryer
   return -- the washer has closed the channel
 end
 
-local function hire(queue)
+local queue <const> = task.queue()
+local function hire()
   local dryer <close> = assert(process.start(service.path "processes.lua", { name = "dryer" }))
-  for dish in queue.get, queue do
-    if dish == "quit" then break end
-    dryer.channel:send(dish, options.dry)
-    if not dryer.channel:receive() then error(tostring(dryer) .. " has let the dish fall") end
+  while true do
+    dryer.channel:send(queue:get(), options.dry)
+    assert(dryer.channel:receive()) -- until it is dry
     queue:done()
   end
-  dryer.channel:close()
-  dryer:wait()
-end
+end -- closed, also when this task is cancelled: the dryer is told to end
 
-local queue <const>, dishes <const> = task.queue(), { "salad", "bread", "entree", "dessert" }
 task.group(function(group)
-  for _ = 1, options.dryers do group:spawn(hire, queue) end
-  for _, dish in ipairs(dishes) do
+  for _ = 1, options.dryers do group:spawn(hire) end
+  for _, dish in ipairs { "salad", "bread", "entree", "dessert" } do
     print("washing " .. dish)
     task.sleep(options.wash)
     queue:put(dish)
   end
   queue:join()
-  for _ = 1, options.dryers do queue:put "quit" end
+  group:cancel()
 end)
 print "all is dry"

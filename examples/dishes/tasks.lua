@@ -1,4 +1,4 @@
---- Dishes are washed by one task and dried by others, with a queue between them: one process, one thread, nothing blocks.
+--- Dishes are washed by one task and dried by others, with a queue between them: one thread, and nothing blocks.
 ---   perigee run examples/dishes/tasks.lua --set tasks.dryers=3
 
 local service <const> = require "perigee.service"

@@ -17,7 +17,8 @@ end
 local queue <const> = task.queue()
 
 local function dry()
-  for dish in queue.get, queue do
+  while true do
+    local dish <const> = queue:get()
     print((task.offload(rub, dish, options.rounds))) -- this task waits, the others do not
     queue:done()
   end

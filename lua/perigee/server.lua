@@ -1,6 +1,7 @@
 --- Servers: one or more addresses that are served together, by whatever protocol.
 
 local address <const> = require "core.address"
+local core <const> = require "core.task"
 local service <const> = require "perigee.service"
 local tls <const> = require "perigee.tls"
 
@@ -23,6 +24,38 @@ function Server:close()
 end
 
 Server.__close = Server.close
+
+--- Stops accepting, and parts with the clients so that none is harmed: for a server whose addresses another process
+--- serves from now on. Connections and datagrams go on; clients of HTTP are told by their next answer that it is the last
+--- one, and closed when they have been silent for a while. close() ends at once what is idle then.
+---@param seconds number? of silence, default 5
+function Server:drain(seconds)
+  for _, socket in ipairs(self.sockets) do socket:drain(seconds) end
+  if self.is_open and self.service then self.service.changed:wake(math.huge) end
+  self.is_open = false
+end
+
+--- Waits until none of its clients is left.
+---@param seconds number? to wait at most
+---@return true?
+---@return string? message
+---@return string? code "timeout"
+function Server:await(seconds)
+  local deadline <const> = core.now() + (seconds or math.huge)
+  for _, socket in ipairs(self.sockets) do
+    local ended <const>, message <const>, code <const> = socket:await(1, math.max(0, deadline - core.now()))
+    if not ended then return nil, message, code end
+  end
+  return true
+end
+
+--- How many clients and datagrams it serves now.
+---@return integer
+function Server:active()
+  local count = 0
+  for _, socket in ipairs(self.sockets) do count = count + socket.active end
+  return count
+end
 
 --- Serves a connection that somebody else has accepted: as if this server had, with what is pending on it. The object is
 --- closed after.
@@ -100,16 +133,58 @@ local function resolve(urls, protocol)
   return found
 end
 
+local function merge(options, more)
+  local merged <const> = {}
+  for name, value in pairs(options or {}) do merged[name] = value end
+  for name, value in pairs(more or {}) do merged[name] = value end
+  return merged
+end
+
+--- The sockets that somebody else has bound for an address, opened.
+local function open_supplied(server, target, protocol, supply)
+  local options <const>, sockets <const> = merge(target.options, supply.options), {}
+  for i, descriptor in ipairs(supply.descriptors) do
+    local socket <const>, message <const>, code <const> = protocol.open(descriptor, options)
+    if not socket then return nil, message, code end
+    sockets[i] = socket
+    table.insert(server.sockets, socket)
+  end
+  if supply.opened then supply.opened(sockets) end
+  return sockets[1]
+end
+
+--- What an address is served by.
+---@class perigee.server.Supply
+---@field descriptors perigee.Descriptor[] listening, or bound for UDP
+---@field options table? to be added to the user's
+---@field opened fun(sockets: any[])? is told what became of the descriptors
+
+--- Who gives the sockets for addresses, instead of the system: a supervisor, or whoever started this process. Returns
+--- nil for an address that is to be bound here; nil, message, code for one that cannot be had.
+---@type (fun(service: string, at: perigee.Address, options: table?): perigee.server.Supply?, string?, string?)?
+M.supplier = nil
+
+local function open_one(server, target, protocol)
+  local name <const> = server.service and server.service.name
+  if M.supplier and name and not is_descriptor(target.at) then
+    local supply <const>, message <const>, code <const> = M.supplier(name, target.at, target.options)
+    if supply then return open_supplied(server, target, protocol, supply) end
+    if message then return nil, message, code end
+  end
+  local socket <const>, message <const>, code <const> = protocol.open(target.at, target.options)
+  if socket then table.insert(server.sockets, socket) end
+  return socket, message, code
+end
+
 local function open_all(server, targets, protocol)
   local function close_unless_done(_, failure) if failure then server:close() end end
   local _ <close> = setmetatable({}, { __close = close_unless_done })
   for _, target in ipairs(targets) do
-    local socket <const>, message <const>, code <const> = protocol.open(target.at, target.options)
+    local socket <const>, message <const>, code <const> = open_one(server, target, protocol)
     if not socket then
       server:close()
       return nil, message, code
     end
-    table.insert(server.sockets, socket)
     table.insert(server.addresses, socket.address)
   end
   server.address = server.addresses[1]

@@ -94,6 +94,7 @@ function Run:drain_services(deadline)
     service.scope:cancel()
     service.scope:join()
   end
+  inherited.close() -- what was sent to the parent still goes
   while core.counts().sending > 0 and core.now() < deadline do core.sleep(0.005) end
 end
 
@@ -135,6 +136,7 @@ function M.main(arguments)
   system.raise_descriptor_limit(DESCRIPTORS)
   local run <const> = setmetatable({ services = {}, drain = arguments.drain, stopping = false, failed = false,
     changed = core.waitlist() }, Run)
+  inherited.run_options = { "--log", arguments.log, "--log-level", arguments.log_level }
   local taken <const>, why <const> = inherited.take()
   if not taken then
     log.error("what started this process has left it no channel", { reason = why })

@@ -1,12 +1,13 @@
---- Messages between two processes that know each other: values in order, and descriptors in order beside them. On the wire
---- a message is its length in bytes (4 bytes, the highest first) and the bytes of core.serial. Descriptors have a socket of
---- their own: which comes first, a message or a descriptor, is of no importance.
+--- Messages between two processes that know each other: values in order, and descriptors in order beside them. On the
+--- wire a message is its length in bytes (4 bytes, the highest first) and the bytes of core.serial. Descriptors have a
+--- socket of their own: which comes first, a message or a descriptor, is of no importance.
 
 local serial <const> = require "core.serial"
 require "core.connection" -- the class of its two sockets
 local semaphore <const> = require "perigee.task.semaphore"
 
 local LIMIT <const> = 64 * 1024 * 1024 -- bytes of a message
+local TOO_LARGE <const> = "a message of %d bytes, where %d are the limit"
 
 ---@class perigee.process.Channel
 ---@field is_open boolean
@@ -32,8 +33,8 @@ local function disconnected(self, operation, message, code)
   return failed(self, operation, message, code)
 end
 
---- Sends one or more values as one message: nil, booleans, numbers, strings, json.null, buffers, and tables of these; the
---- first is not nil. Waits while much is queued. Raises for what cannot travel, and says where it is.
+--- Sends one or more values as one message: nil, booleans, numbers, strings, json.null, buffers, and tables of these;
+--- the first is not nil. Waits while much is queued. Raises for what cannot travel, and says where it is.
 ---@param ... any
 ---@return true? sent
 ---@return string? message
@@ -42,9 +43,7 @@ function Channel:send(...)
   if (...) == nil then error("bad argument #1 to 'send' (the first value cannot be nil)", 2) end
   local encoded <const>, bytes <const> = pcall(serial.encode, ...)
   if not encoded then error(bytes, 2) end
-  if #bytes > self.limit then
-    return failed(self, "send to", ("a message of %d bytes, where %d are the limit"):format(#bytes, self.limit), "limit")
-  end
+  if #bytes > self.limit then return failed(self, "send to", TOO_LARGE:format(#bytes, self.limit), "limit") end
   local _ <close> = self.sending:acquire()
   local sent <const>, message <const>, code <const> = self.stream:write(string.pack(">I4", #bytes), bytes)
   if not sent then return disconnected(self, "send to", message, code) end
@@ -59,8 +58,7 @@ local function next_length(self)
   local length <const> = string.unpack(">I4", header)
   if length > self.limit then
     self:close()
-    return failed(self, "receive from", ("a message of %d bytes, where %d are the limit"):format(length, self.limit),
-      "limit")
+    return failed(self, "receive from", TOO_LARGE:format(length, self.limit), "limit")
   end
   self.length = length
   return length

@@ -47,12 +47,13 @@ function Child:kill()
 end
 
 --- It runs on when nobody holds this object any more.
-function Child:detach()
-  self.handle:detach()
+---@param for_good boolean? and when this process ends
+function Child:detach(for_good)
+  self.handle:detach(for_good)
 end
 
---- Closes our ends of its streams and tells it to end: SIGTERM, and SIGKILL when it has not ended after its grace. Does not
---- wait for that; it is reaped whenever it ends. Closing twice does nothing.
+--- Closes our ends of its streams and tells it to end: SIGTERM, and SIGKILL when it has not ended after its grace. Does
+--- not wait for that; it is reaped whenever it ends. Closing twice does nothing.
 function Child:close()
   for _, name in ipairs { "stdin", "stdout", "stderr", "channel" } do
     local stream <const> = rawget(self, name)

@@ -12,6 +12,7 @@ local M <const> = {
   channel = nil, ---@type perigee.process.Channel?
   name = nil, ---@type string?
   arguments = {}, ---@type any[] of process.start
+  run_options = {}, ---@type string[] of `perigee run`, for the processes that this one starts
 }
 
 local function connection_of(number)
@@ -44,6 +45,11 @@ function M.take()
   M.channel, M.name = opened, greeting.name
   table.move(greeting.arguments, 1, #greeting.arguments, 1, M.arguments)
   return true
+end
+
+--- Closes the channel, if there is one.
+function M.close()
+  if M.channel then M.channel:close() end
 end
 
 return M

@@ -1,6 +1,6 @@
---- Other processes: commands with piped streams, and scripts with a channel for messages. A process that was started is
---- reaped when it ends, whoever holds it. It is told to end (SIGTERM) when its object is closed or collected (it is held by
---- its streams, too), and when this process ends.
+--- Other processes: commands with piped streams, and scripts with a channel for messages. A process that was started
+--- is reaped when it ends, whoever holds it. It is told to end (SIGTERM) when its object is closed or collected (its
+--- streams hold it, too), and when this process ends.
 
 local core <const> = require "core.process"
 local connection <const> = require "core.connection"
@@ -43,8 +43,8 @@ end
 ---@field user string? as that user (name or number), with its groups
 ---@field grace number? seconds between SIGTERM and SIGKILL, default 5
 
---- Starts a program. It is found by PATH, and no shell looks at its arguments. Connections among what it is given are closed
---- here once it runs; all else stays open here.
+--- Starts a program. It is found by PATH, and no shell looks at its arguments. Connections among what it is given are
+--- closed here once it runs; all else stays open here.
 ---@param arguments string[] the program and its arguments
 ---@param options perigee.process.Options?
 ---@return perigee.Child?
@@ -62,7 +62,8 @@ end
 
 local function command_line(script, options)
   local list <const> = { own_binary(), "run" }
-  for _, option in ipairs(check_table("run_options", options.run_options)) do list[#list + 1] = option end
+  local run_options <const> = check_table("run_options", options.run_options or inherited.run_options)
+  table.move(run_options, 1, #run_options, #list + 1, list)
   list[#list + 1] = "--"
   list[#list + 1] = script
   return list
@@ -126,11 +127,11 @@ end
 ---@class perigee.process.StartOptions: perigee.process.Options
 ---@field arguments any[]? process.arguments of the script: whatever a channel can send
 ---@field name string? of the service that the script is, default that of its file
----@field run_options string[]? of `perigee run`: { "--log", "json" }
+---@field run_options string[]? of `perigee run`: { "--log", "json" }; default --log and --log-level as they are here
 
---- Starts another process of this binary that runs a script, with a channel to it: child.channel here, process.channel()
---- there. Its standard output is ours, unless options.stdout says otherwise. It ends when the script has ended and serves
---- nothing.
+--- Starts another process of this binary that runs a script, with a channel to it: child.channel here,
+--- process.channel() there. Its standard output is ours, unless options.stdout says otherwise. It ends when the script
+--- has ended and serves nothing.
 ---@param script string a path, as seen from options.directory
 ---@param options perigee.process.StartOptions?
 ---@return perigee.Child?
@@ -140,8 +141,8 @@ function M.start(script, options)
   return server.returned(pcall(start, script, options))
 end
 
---- In a script that process.start runs, the channel to the process that started it; nil in others. When that process has
---- ended, receive fails with "closed".
+--- In a script that process.start runs, the channel to the process that started it; nil in others. When that process
+--- has ended, receive fails with "closed".
 ---@return perigee.process.Channel?
 function M.channel()
   return inherited.channel

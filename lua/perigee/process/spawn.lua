@@ -127,7 +127,8 @@ local function supply_all(supply, options)
   end
   for number, object in pairs(options.descriptors or {}) do
     if supply.descriptors[number] then misuse("option 'descriptors': %s is given twice", number) end
-    local ready <const>, message <const>, code <const> = check_given(("option 'descriptors': %s"):format(number), object)
+    local title <const> = ("option 'descriptors': %s"):format(number)
+    local ready <const>, message <const>, code <const> = check_given(title, object)
     if not ready then return nil, message, code end
     supply.descriptors[number] = object
   end

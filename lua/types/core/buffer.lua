@@ -24,10 +24,11 @@ function Buffer:view(first, last) end
 ---@return perigee.Buffer
 function Buffer:cast(type) end
 
---- Sets every element.
+--- Sets every element: to `value`, or to value, value + step, value + 2 * step ...
 ---@param value number
+---@param step number?
 ---@return perigee.Buffer self
-function Buffer:fill(value) end
+function Buffer:fill(value, step) end
 
 --- A copy of elements first to last as a string of bytes.
 ---@param first integer?

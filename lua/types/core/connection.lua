@@ -150,7 +150,8 @@ function Connection:send_fd(x, options) end
 
 --- Waits for an open file or socket from the process at the other end. Nothing else may read meanwhile: bytes that are
 --- read have lost the descriptors that came with them. A message that is none is consumed; what came with it is closed.
----@param options { unread: boolean? }? true when the sender sends so
+---@param options { unread: boolean?, raw: boolean? }? unread: true when the sender sends so; raw: a descriptor, whatever
+--- it is
 ---@return perigee.Connection|perigee.Datagram|perigee.Descriptor|file*|nil object a connection of a stream socket or pipe,
 --- a datagram socket, a Lua file of a regular file, a descriptor of all others
 ---@return string? message

@@ -27,12 +27,22 @@ function Child:signal(signal) end
 function Child:close() end
 
 --- It runs on when this object is collected.
-function Child:detach() end
+---@param for_good boolean? and when this process ends
+function Child:detach(for_good) end
 
---- Starts a program, which is found by the PATH of `environment`. It has the descriptors of `descriptors`, those of ours
---- from 0 to 2 that are not among them, and no other. Connections among them, whose bytes must all be read and sent, are
---- closed here once it runs.
----@param request { arguments: string[], environment: string[], descriptors: table<integer, any>, directory: string?, group: boolean?, user: string?, grace: number? }
+---@class perigee.SpawnRequest
+---@field arguments string[] the program and its arguments
+---@field environment string[] "NAME=value"
+---@field descriptors table<integer, any> by their numbers there
+---@field directory string?
+---@field group boolean? in a process group of its own, default true
+---@field user string? its name or number
+---@field grace number? seconds between SIGTERM and SIGKILL, default 5
+
+--- Starts a program, which is found by the PATH of `environment`. It has the descriptors that it is given, those of
+--- ours from 0 to 2 that are not replaced, and no other. Connections among them, whose bytes must all be read and sent,
+--- are closed here once it runs.
+---@param request perigee.SpawnRequest
 ---@return perigee.ChildHandle?
 ---@return string? message
 ---@return string? code "unreachable": there is no such program, directory or user; "denied"; "limit"; "closed"; ...
