@@ -153,7 +153,7 @@ $(STAMP)-browser: Makefile
 # The peers of the benchmark. Node.js and Go by command, not by package: some builds are none. An nginx that was not there
 # before (make looks before it installs) may have been started as a service: only the benchmark is to run it.
 $(STAMP)-bench: Makefile
-	$(call install_missing,nginx-light libnginx-mod-http-lua lua-cjson python3-uvloop)
+	$(call install_missing,nginx-light libnginx-mod-http-lua lua-cjson python3-uvloop openssl)
 	$(if $(shell command -v nginx),,@service nginx stop > /dev/null 2>&1 || true)
 	@missing=; command -v node > /dev/null || missing=nodejs; command -v go > /dev/null || missing="$$missing golang-go"; \
 	if [ -n "$$missing" ]; then \

@@ -140,10 +140,9 @@ static enum scheme scheme_of(const struct listener_object *object, enum scheme s
 
 int listener_listen(lua_State *L, struct listener_object *object, enum scheme scheme) {
     struct socket_options options;
-    int failed = 0;
-    if (descriptor_test(L, LISTEN_ADDRESS))
-        failed = descriptor_check_kind(L, LISTEN_ADDRESS, DESCRIPTOR_LISTENER, "listen on");
-    if (failed) return failed;
+    int taken = descriptor_test(L, LISTEN_ADDRESS) != NULL;
+    int unfit = taken ? descriptor_check_kind(L, LISTEN_ADDRESS, DESCRIPTOR_LISTENER, "listen on") : 0;
+    if (unfit) return unfit;
     check_options(L, LISTEN_OPTIONS, object, &options);
     listener_tls_read(L, LISTEN_OPTIONS, tls_scheme(L), &object->tls);
     lua_settop(L, LISTEN_OBJECT);
@@ -151,8 +150,9 @@ int listener_listen(lua_State *L, struct listener_object *object, enum scheme sc
     int handler = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_pushvalue(L, LISTEN_OBJECT);
     int anchor = luaL_ref(L, LUA_REGISTRYINDEX);
-    int fd = open_socket(L, &options), failed = fd < 0 || socket_local(fd, &object->address) < 0, error = errno;
-    if (failed) {
+    int fd = open_socket(L, &options);
+    if (fd < 0 || socket_local(fd, &object->address) < 0) {
+        int error = errno;
         if (fd >= 0) close(fd);
         luaL_unref(L, LUA_REGISTRYINDEX, handler);
         luaL_unref(L, LUA_REGISTRYINDEX, anchor);

@@ -34,7 +34,8 @@ static struct offloading *offloading_of(lua_State *L) {
         return NULL;
     }
     offloading->memory = MEMORY;
-    return runtime->offloading = offloading;
+    runtime->offloading = offloading;
+    return offloading;
 }
 
 int offloading_free(struct offloading *offloading) {

@@ -69,13 +69,10 @@ int descriptor_peer(int socket, struct descriptor_peer *peer) {
 
 int descriptor_send(int socket, int fd) {
     unsigned char byte = 1;
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(int))];
-    } control = {.bytes = {0}};
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {0};
     struct iovec vector = {&byte, 1};
     struct msghdr message = {
-        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);
     header->cmsg_level = SOL_SOCKET;
     header->cmsg_type = SCM_RIGHTS;
@@ -90,7 +87,7 @@ int descriptor_send(int socket, int fd) {
 /* The descriptors of a received message: the only one, or none with all of them closed. */
 static void take_rights(struct msghdr *message, int *fd, int *count) {
     *fd = -1;
-    *count = message->msg_flags & MSG_CTRUNC ? DESCRIPTOR_LOST : 0;
+    *count = (message->msg_flags & MSG_CTRUNC) ? DESCRIPTOR_LOST : 0;
     for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
         size_t here = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
@@ -106,13 +103,10 @@ static void take_rights(struct msghdr *message, int *fd, int *count) {
 }
 
 int descriptor_receive(int socket, unsigned char *byte, int *fd, int *count) {
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(RIGHTS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
-    } control;
+    _Alignas(struct cmsghdr) char control[CMSG_SPACE(RIGHTS_MAX * sizeof(int)) + CMSG_SPACE(sizeof(struct ucred))];
     struct iovec vector = {byte, 1};
     struct msghdr message = {
-        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof control};
+        .msg_iov = &vector, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
     ssize_t received;
     do received = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
     while (received < 0 && errno == EINTR);

@@ -1,5 +1,5 @@
---- Descriptors: sockets and files that nothing here reads or writes, to be handed to other processes (conn:send_fd) or to
---- be served here (net.serve and http.serve take one in the place of an address).
+--- Descriptors: sockets and files that nothing here reads or writes, to be handed to other processes (conn:send_fd) or
+--- to be served here (net.serve and http.serve take one in the place of an address).
 --- See lua/types/core/descriptor.lua.
 
 local address <const> = require "core.address"
@@ -16,11 +16,12 @@ local function made(make, at, options)
   return make(found[1], options)
 end
 
---- Binds and listens, and accepts nothing: clients wait in the kernel's backlog. Of a name that has several addresses, the
---- first is taken.
+--- Binds and listens, and accepts nothing: clients wait in the kernel's backlog. Of a name that has several addresses,
+--- the first is taken.
 ---
---- Options: backlog, nodelay, keepalive, reuseport, v6only, receive_buffer, send_buffer as net.serve has them; keep_path:
---- closing it leaves the file of a Unix socket (default false). What takes the descriptor over has a keep_path of its own.
+--- Options: backlog, nodelay, keepalive, reuseport, v6only, receive_buffer, send_buffer as net.serve has them;
+--- keep_path: closing it leaves the file of a Unix socket (default false). What takes the descriptor over has a keep_path
+--- of its own.
 ---@param url string|perigee.Address tcp:// unix: http:// ...
 ---@param options table?
 ---@return perigee.Descriptor?

@@ -84,7 +84,7 @@ local function secure(conn, url, options, seconds)
     conn:close()
     return nil, message, code
   end
-  local host <const> = tostring(url):match "^%a+://%[?([^%]/?#]-)%]?:%d+"
+  local host <const> = tostring(url):match "^%a+://%[([^%]]+)%]" or tostring(url):match "^%a+://([^:/?#]+)"
   return conn:start_tls(context, { server_name = options.server_name or host, timeout = seconds, peer = tostring(url) })
 end
 

@@ -143,4 +143,5 @@ def sample_start(bench, work, server):
     return Sample(times[len(times) // 2])
 
 
-MEASURES = {"cpu": sample_cpu, "busiest": sample_busiest, "fanout": sample_fanout, "memory": sample_memory, "start": sample_start}
+MEASURES = {"cpu": sample_cpu, "busiest": sample_busiest, "fanout": sample_fanout, "memory": sample_memory,
+            "start": sample_start}

@@ -1,5 +1,5 @@
-"""What an echo client notices of task.offload: round trips in milliseconds while 8 tasks compute fib(32) off the loop, and
-while none does. `/usr/bin/python3 spec/bench/offload.py [BINARY] [SECONDS]`, from the root of the tree."""
+"""What an echo client notices of task.offload: its round trips while 8 tasks compute fib(32) off the loop, and while
+none does. `/usr/bin/python3 spec/bench/offload.py [BINARY] [SECONDS]`, from the root of the tree."""
 
 import re
 import socket
@@ -40,7 +40,7 @@ def measure(binary, tasks, seconds):
     server.terminate()
     computed = server.communicate()[0].count('\n')
     at = lambda share: times[min(len(times) - 1, int(len(times) * share))]
-    print('%d tasks offload fib(32): %5d round trips, p50 %.2f ms, p99 %.2f ms, p99.9 %.2f ms, worst %.2f ms; %d computed'
+    print('%d tasks offload fib(32): %d round trips, p50 %.2f, p99 %.2f, p99.9 %.2f, worst %.2f ms; %d computed'
           % (tasks, len(times), at(.5), at(.99), at(.999), times[-1], computed))
     return at(.99)
 

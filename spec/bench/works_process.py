@@ -6,7 +6,8 @@ BARE_DESCRIPTORS = "{build}/bench/yardstick_descriptors"
 ARRAYS = "{bench}/../../scripts/arrays.lua"
 COUNT = "50000000"      # 400 MB
 SOCKET = "{build}/bench/{port}.sock"
-BUSY = "listen=http://127.0.0.1:{port}"
+SPEED_UP = 1.8          # of two workers, at least
+HTTP = "listen=http://127.0.0.1:{port}"
 
 
 def bare_descriptors(what):
@@ -20,8 +21,9 @@ SERVERS = (
     bare_descriptors("receive"),
     perigee("perigee-send", "Perigee", "descriptors", "send=unix:" + SOCKET, path=SOCKET),
     perigee("perigee-receive", "Perigee", "descriptors", "receive=unix:" + SOCKET, path=SOCKET),
-    perigee("one-worker", "Perigee, 1 worker", "busy", BUSY, flags=("--workers", "1"), cpus=2),
-    perigee("two-workers", "Perigee, 2 workers", "busy", BUSY, flags=("--workers", "2"), cpus=2),
+    perigee("no-workers", "Perigee, no workers", "workers", HTTP),
+    perigee("one-worker", "Perigee, 1 worker", "workers", HTTP, flags=("--workers", "1"), cpus=2),
+    perigee("two-workers", "Perigee, 2 workers", "workers", HTTP, flags=("--workers", "2"), cpus=2),
 )
 
 
@@ -37,16 +39,16 @@ def descriptors(id, title, what, load_what):
     return Work(id, title, "cpu", load, (f"bare-{what}", f"perigee-{what}"), load, yardstick=f"bare-{what}")
 
 
-def workers(id, title, least):
-    """Two workers are to serve `least` times as many requests as one."""
-    load = ("{build}/bench/load_http", "-c", "64", "-t", "{milliseconds}", "/busy", "{port}")
-    return Work(id, title, "busiest", load, ("one-worker", "two-workers"), load,
-                {"two-workers": AtMost(1 / least, "one-worker")})
+def workers(id, title, measure, path, most):
+    load = ("{build}/bench/load_http", "-c", "64", "-t", "{milliseconds}", path, "{port}")
+    return Work(id, title, measure, load, ("no-workers", "one-worker", "two-workers"), load,
+                {"two-workers": AtMost(most, "one-worker")})
 
 
 WORKS = (
     array("array", "array of 400 MB", 1.05),
     descriptors("send-descriptor", "passing a descriptor on", "send", "take"),
     descriptors("receive-descriptor", "receiving a descriptor", "receive", "give"),
-    workers("workers", "HTTP x 64, 50 us of Lua each: the busiest process", 1.8),
+    workers("workers", "HTTP x 64, 200 us of Lua each: the busiest process", "busiest", "/busy", 1 / SPEED_UP),
+    workers("workers-hello", "HTTP hello x 64: all workers together", "cpu", "/hello", 2 / SPEED_UP),
 )

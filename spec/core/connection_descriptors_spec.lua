@@ -154,6 +154,7 @@ describe("a connection that passes descriptors", function()
     local there <close> = assert(net.serve(got, function(conn) conn:write "there" end))
     local conn <close> = assert(net.connect(tostring(here.address)))
     assert.equal("there", conn:read_all())
+    assert.equal(tostring(here.address), tostring(there.address))
     assert.is_true(here.is_open)
   end)
 
