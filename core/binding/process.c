@@ -14,11 +14,10 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static const char CLASS[] = "perigee.child", EXECUTABLE[] = "/proc/self/exe";
+static const char CLASS[] = "perigee.child";
 
 extern char **environ;
 
@@ -243,21 +242,17 @@ static int process_unset(lua_State *L) {
     return 0;
 }
 
-static int is_this_program(const char *path) {
-    struct stat ours, there;
-    return stat(EXECUTABLE, &ours) == 0 && stat(path, &there) == 0 && ours.st_ino == there.st_ino &&
-           ours.st_dev == there.st_dev;
-}
-
-/* process.executable() -> the path of the program that runs here, and whether it still is there */
+/* process.executable() -> the path of the program that runs here, and whether it still is there: proc(5) marks it when it
+ * was removed or replaced */
 static int process_executable(lua_State *L) {
-    static const char DELETED[] = " (deleted)";
+    static const char EXECUTABLE[] = "/proc/self/exe", MARK[] = " (deleted)";
     char path[PATH_MAX];
     ssize_t length = readlink(EXECUTABLE, path, sizeof path);
     if (length < 0) return support_fail_errno(L, errno, "read", EXECUTABLE);
-    size_t count = (size_t)length, mark = sizeof DELETED - 1;
-    if (count > mark && memcmp(path + count - mark, DELETED, mark) == 0) count -= mark;
-    lua_pushboolean(L, is_this_program(lua_pushlstring(L, path, count)));
+    size_t count = (size_t)length, mark = sizeof MARK - 1;
+    int is_gone = count > mark && memcmp(path + count - mark, MARK, mark) == 0;
+    lua_pushlstring(L, path, is_gone ? count - mark : count);
+    lua_pushboolean(L, !is_gone);
     return 2;
 }
 

@@ -20,8 +20,8 @@ end
 --- the first is taken.
 ---
 --- Options: backlog, nodelay, keepalive, reuseport, v6only, receive_buffer, send_buffer as net.serve has them;
---- keep_path: closing it leaves the file of a Unix socket (default false). What takes the descriptor over has a keep_path
---- of its own.
+--- keep_path: closing it leaves the file of a Unix socket (default false). What takes the descriptor over has a
+--- keep_path of its own.
 ---@param url string|perigee.Address tcp:// unix: http:// ...
 ---@param options table?
 ---@return perigee.Descriptor?

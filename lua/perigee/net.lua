@@ -45,10 +45,11 @@ end
 --- Options: timeout (seconds that a read or write may wait, default 300), max_connections, high_water (bytes queued
 --- before a writer waits, default 256 KiB), backlog, nodelay (default true), keepalive (seconds or false, default 60),
 --- reuseport, v6only, receive_buffer, send_buffer (bytes); of tls: tls (options or a context of perigee.tls, or
---- tls://host:port?certificate=FILE&key=FILE says it), handshake_timeout (seconds, default 10); of udp: max_tasks (default 1024), broadcast;
---- paused (accepts nothing by itself, serves what
---- server:adopt gives it), keep_path (leaves the file of a Unix socket when it closes). In the place of a URL a listening descriptor, or one of a UDP socket, is taken over: see
---- perigee.descriptor.
+--- tls://host:port?certificate=FILE&key=FILE says it), handshake_timeout (seconds, default 10); of udp: max_tasks
+--- (default 1024), broadcast; paused (accepts nothing by itself, serves what server:adopt gives it), keep_path (leaves
+--- the file of a Unix socket when it closes).
+---
+--- In the place of a URL a listening descriptor, or one of a UDP socket, is taken over: see perigee.descriptor.
 ---@param urls string|perigee.Descriptor|(string|perigee.Descriptor)[]
 ---@param handler function
 ---@param options table?

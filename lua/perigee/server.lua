@@ -57,8 +57,8 @@ function Server:active()
   return count
 end
 
---- Serves a connection that somebody else has accepted: as if this server had, with what is pending on it. The object is
---- closed after.
+--- Serves a connection that somebody else has accepted: as if this server had, with what is pending on it. The object
+--- is closed after.
 ---@param conn perigee.Connection
 ---@return true?
 ---@return string? message

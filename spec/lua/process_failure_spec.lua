@@ -96,7 +96,7 @@ describe("misuse of process.run", function()
 
   it("is a signal that there is not", function()
     local child <close> = assert(process.run { "true" })
-    assert.has_error(function() child:signal "SIGNO" end, "bad argument #1 to 'signal' (there is no signal of this name)")
+    assert.has_error(function() child:signal "NO" end, "bad argument #1 to 'signal' (there is no signal of this name)")
     child:wait()
   end)
 end)

@@ -152,7 +152,8 @@ describe("a command", function()
   it("runs as another user, with that user's groups, for good", function()
     if helper.run "id -u" ~= "0\n" then return pending "only root can become another user" end
     local program <const> = "import os; print(os.getresuid(), os.getresgid(), os.getgroups()); os.setuid(0)"
-    local child <close> = assert(process.run({ "/usr/bin/python3", "-c", program }, { user = "nobody", stderr = "pipe" }))
+    local options <const> = { user = "nobody", stderr = "pipe" }
+    local child <close> = assert(process.run({ "/usr/bin/python3", "-c", program }, options))
     assert.equal("(65534, 65534, 65534) (65534, 65534, 65534) [65534]\n", child.stdout:read_all())
     assert.matches("PermissionError", child.stderr:read_all())
     assert.equal("0\n", helper.run "id -u")

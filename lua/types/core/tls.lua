@@ -39,4 +39,4 @@ function M.ticket_secret(bytes) end
 ---@return string? code "tls"
 function M.self_signed(names, days) end
 
-return M
+return M, { ["perigee.tls.context"] = Context }
