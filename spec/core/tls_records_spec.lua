@@ -122,6 +122,13 @@ for _, version in ipairs { "1.2", "1.3" } do describe("records of TLS " .. versi
       assert.equal("x", (reader:join()))
     end)
 
+    it("are seen with TLS's end right behind them, while TCP goes on", function()
+      local bytes <const> = records_of({ "x" }, true)
+      local reader <const> = parked(client.read_all, client)
+      relay.to_client.to:write(bytes)
+      assert.equal("x", (reader:join()))
+    end)
+
     it("may come byte by byte", function()
       local bytes <const> = records_of { "one\n", "two\n", "three" }
       local reader <const> = parked(function()
