@@ -91,6 +91,7 @@ layers: deps  ## includes and requires point down only
 bench: all $(STAMP)-bench $(STAMP)-npm  ## measure against the yardsticks and the peers; writes spec/bench/RESULTS.md
 	@$(MAKE) --no-print-directory -C spec/bench BUILD=$(CURDIR)/build/bench
 	/usr/bin/python3 spec/bench/run.py $(BENCH)
+	@/usr/bin/python3 spec/bench/offload.py $(PERIGEE)
 
 fuzz: $(STAMP)-fuzz  ## fuzz the byte floor with libFuzzer, SECONDS=60 for each target
 	@spec/fuzz/run $(or $(SECONDS),60)

@@ -85,8 +85,8 @@ static void check_options(lua_State *L, const struct tls_object *context) {
     lua_settop(L, START_OPTIONS);
 }
 
-/* conn:start_tls(context, { server_name =, timeout = 10 }) -> conn, or nil, message, code: a handshake on an open connection,
- * as client or server like the context. */
+/* conn:start_tls(context, { server_name =, timeout = 10 }) -> conn, or nil, message, code: a handshake on an open
+ * connection, as client or server like the context. */
 static int connection_start_tls(lua_State *L) {
     struct connection_object *connection = connection_check(L, START_CONNECTION);
     const struct tls_object *context = tls_check(L, START_CONTEXT);

@@ -81,8 +81,8 @@ void listener_on_connection_ended(struct listener_object *listener);
 
 /* Raises unless the argument at 1 is an address or a descriptor. Its scheme. */
 enum scheme listener_check_address(lua_State *L);
-/* Arguments at 1 to 3: an address or a descriptor, a handler (checked here), options or nil. Makes a closed listener, at 4, with room for
- * the protocol's own behind it (zeroed, see listener_server). */
+/* Arguments at 1 to 3: an address or a descriptor, a handler (checked here), options or nil. Makes a closed listener, at
+ * 4, with room for the protocol's own behind it (zeroed, see listener_server). */
 struct listener_object *listener_new(lua_State *L, const struct listener_protocol *protocol, size_t server_size);
 /* Listens; clients' addresses are shown with the scheme. Pushes the listener, or fails as Lua functions do. */
 int listener_listen(lua_State *L, struct listener_object *listener, enum scheme scheme);

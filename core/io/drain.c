@@ -51,7 +51,7 @@ static enum io_status drain_discard(struct drain *drain) {
     int error = errno;
     pool_give(&drain->loop->input, scratch);
     if (count > 0) drain->quiet_until = drain->loop->now + drain->quiet;
-    if (stream_is_pending(&drain->stream)) ev_feed_event(drain->loop->ev, &drain->io, EV_READ);
+    if (count > 0 && stream_is_pending(&drain->stream)) ev_feed_event(drain->loop->ev, &drain->io, EV_READ);
     if (count > 0 || (count < 0 && error == EAGAIN)) return IO_WAIT;
     return count ? IO_BROKEN : IO_END;
 }

@@ -35,24 +35,44 @@ static int tls_fail(const SSL *ssl, int result) {
     return -1;
 }
 
-/* A record may bring less than there is room for: it goes on while OpenSSL holds more. */
+/* What the last try to read came to, for the session's `end`. */
+static int read_outcome(const SSL *ssl, int result) {
+    if (result == 1) return 0;
+    if (SSL_get_error(ssl, result) == SSL_ERROR_ZERO_RETURN) return TLS_ENDED;
+    tls_fail(ssl, result);
+    return errno;
+}
+
+static ssize_t tell_end(struct tls_session *session) {
+    int end = session->end;
+    if (end == TLS_ENDED) return 0;
+    if (end == EAGAIN) session->end = 0;
+    errno = end;
+    return -1;
+}
+
+/* A record may bring less than there is room for: it goes on while OpenSSL holds more. What ends that is told by the
+ * next call: OpenSSL itself would not tell it twice. */
 static ssize_t tls_read(struct stream *stream, void *bytes, size_t room) {
     SSL *ssl = ssl_of(stream);
+    struct tls_session *session = tls_session_of(ssl);
     size_t total = 0, count = 0;
-    int result;
+    if (session->end) return tell_end(session);
     room = at_most(room, READ_LIMIT);
     ERR_clear_error();
     do {
-        result = SSL_read_ex(ssl, (char *)bytes + total, room - total, &count);
-        if (result == 1) total += count;
-    } while (result == 1 && total < room && SSL_has_pending(ssl));
-    if (total) return (ssize_t)total;
-    if (SSL_get_error(ssl, result) == SSL_ERROR_ZERO_RETURN) return 0;
-    return tls_fail(ssl, result);
+        int result = SSL_read_ex(ssl, (char *)bytes + total, room - total, &count);
+        session->end = read_outcome(ssl, result);
+        if (!session->end) total += count;
+    } while (!session->end && total < room && SSL_has_pending(ssl));
+    if (!total) return tell_end(session);
+    if (session->end == EAGAIN) session->end = 0;
+    return (ssize_t)total;
 }
 
 static int tls_pending(const struct stream *stream) {
-    return SSL_has_pending(ssl_of(stream));
+    const SSL *ssl = ssl_of(stream);
+    return tls_session_of(ssl)->end || SSL_has_pending(ssl);
 }
 
 /* The part of what is to be sent that the next record takes. */

@@ -36,11 +36,14 @@ struct tls_context {
     struct tls_kept_session sessions[TLS_SESSIONS];
 };
 
+enum { TLS_ENDED = -1 /* by close_notify */ };
+
 /* What we keep with each of OpenSSL's sessions. */
 struct tls_session {
     struct tls_context *context; /* held */
     char *peer;                  /* of a client: what its session is kept by; NULL: it is not kept */
     char *rejected;              /* the subject of the certificate that was not good; NULL: none */
+    int end;                     /* what reading has come to: TLS_ENDED, or an errno value; 0: it goes on */
 };
 
 static inline struct tls_session *tls_session_of(const SSL *ssl) {

@@ -37,10 +37,10 @@ local function serve(urls, handler, options)
   return server.serve(urls, protocol_of(handler, options))
 end
 
---- Serves one or more addresses. On tcp://, tls:// and unix: the handler runs in a task for each connection, handler(conn), and
---- the connection is closed when it ends. On udp:// it runs for each datagram, handler(message, from, socket), and a
---- string that it returns is the reply. While a script is loaded, a failure raises: a service that cannot listen does
---- not load.
+--- Serves one or more addresses. On tcp://, tls:// and unix: the handler runs in a task for each connection,
+--- handler(conn), and the connection is closed when it ends. On udp:// it runs for each datagram, handler(message,
+--- from, socket), and a string that it returns is the reply. While a script is loaded, a failure raises: a service that
+--- cannot listen does not load.
 ---
 --- Options: timeout (seconds that a read or write may wait, default 300), max_connections, high_water (bytes queued
 --- before a writer waits, default 256 KiB), backlog, nodelay (default true), keepalive (seconds or false, default 60),
@@ -107,11 +107,12 @@ local function connect(url, options)
   return conn
 end
 
---- Connects to tcp://, tls:// or unix:. All addresses of a name are tried, a second one when the first is slow (RFC 8305).
+--- Connects to tcp://, tls:// or unix:. All addresses of a name are tried, a second one when the first is slow (RFC
+--- 8305).
 ---
 --- Options: timeout (seconds for the whole connect, default 30; then also for each read and write of the connection),
---- nodelay, keepalive, receive_buffer, send_buffer; of tls: tls (options of perigee.tls.client, or a context), server_name
---- (whose certificate it must be, default the URL's host).
+--- nodelay, keepalive, receive_buffer, send_buffer; of tls: tls (options of perigee.tls.client, or a context),
+--- server_name (whose certificate it must be, default the URL's host).
 ---@param url string
 ---@param options table?
 ---@return any? connection

@@ -26,8 +26,8 @@ end
 Server.__close = Server.close
 
 --- Stops accepting, and parts with the clients so that none is harmed: for a server whose addresses another process
---- serves from now on. Connections and datagrams go on; clients of HTTP are told by their next answer that it is the last
---- one, and closed when they have been silent for a while. close() ends at once what is idle then.
+--- serves from now on. Connections and datagrams go on; clients of HTTP are told by their next answer that it is the
+--- last one, and closed when they have been silent for a while. close() ends at once what is idle then.
 ---@param seconds number? of silence, default 5
 function Server:drain(seconds)
   for _, socket in ipairs(self.sockets) do socket:drain(seconds) end
@@ -80,7 +80,7 @@ end
 ---@class perigee.server.Protocol
 ---@field options table? of the user
 ---@field defaults table? of the option tls
----@field open fun(at: any, options: table?): any?, string?, string? a socket with close() and address, or nil, message, code
+---@field open fun(at: any, options: table?): any?, string?, string? a socket with close() and address, or why not
 ---@field probe fun(at: any, options: table?): any?, string?, string? could it be opened now?
 
 local is_encrypted <const> = { tls = true, https = true }

@@ -38,14 +38,14 @@ end
 
 --- A context of a server.
 ---
---- Options: certificate (the path of a PEM file with the chain, or a list of such for several types of keys), key (default:
---- the certificate's name with .key, or the certificate's own file), password (of an encrypted key), ca (a PEM file: whose
---- certificates clients may show; then verify is "required"), verify ("required", "optional" or "none"), min_version
---- and max_version ("1.2", "1.3"), ciphers (of TLS 1.2, OpenSSL's list), cipher_suites (of TLS 1.3), groups, protocols
---- (ALPN, RFC 7301: a list of names), names (contexts or options by server name: "example.org", "*.example.org"),
---- on_server_name (a function that is given a name which is not in the list and returns a context, nil for this one, or
---- false to refuse; it may not wait), ocsp (a file with a response to staple, DER), tickets (default true: sessions can
---- be resumed).
+--- Options: certificate (the path of a PEM file with the chain, or a list of such for several types of keys), key
+--- (default: the certificate's name with .key, or the certificate's own file), password (of an encrypted key), ca (a
+--- PEM file: whose certificates clients may show; then verify is "required"), verify ("required", "optional" or
+--- "none"), min_version and max_version ("1.2", "1.3"), ciphers (of TLS 1.2, OpenSSL's list), cipher_suites (of TLS
+--- 1.3), groups, protocols (ALPN, RFC 7301: a list of names), names (contexts or options by server name: "example.org",
+--- "*.example.org"), on_server_name (a function that is given a name which is not in the list and returns a context,
+--- nil for this one, or false to refuse; it may not wait), ocsp (a file with a response to staple, DER), tickets
+--- (default true: sessions can be resumed).
 ---@param options table
 ---@return perigee.tls.Context? context
 ---@return string? message

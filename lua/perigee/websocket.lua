@@ -161,9 +161,9 @@ local function connect(url, options)
   return socket, why, short
 end
 
---- Connects to ws:// or wss://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a list),
---- compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default
---- 30). The second value is the protocol that the server has chosen.
+--- Connects to ws:// or wss://. Options: timeout (seconds for the whole handshake, default 30), headers, protocols (a
+--- list), compress (default true), limit (bytes of a message, default 1 MiB), ping (seconds of silence before a ping,
+--- default 30). The second value is the protocol that the server has chosen.
 ---@param url string
 ---@param options table?
 ---@return perigee.WebSocket? socket

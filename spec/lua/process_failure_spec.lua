@@ -1,5 +1,4 @@
 local helper <const> = require "spec.helper"
-local net <const> = require "perigee.net"
 local process <const> = require "perigee.process"
 local task <const> = require "perigee.task"
 
@@ -60,7 +59,6 @@ end)
 
 describe("misuse of process.run", function()
   local kinds <const> = "a connection, listener, datagram socket, descriptor or file"
-  local a <const> = net.pair()
   for expected, options in pairs {
     ["there is no option 'stdinn'"] = { stdinn = "pipe" },
     [("option 'stdin' must be \"pipe\", \"inherit\", \"null\" or %s, not 'x'"):format(kinds)] = { stdin = "x" },
@@ -70,8 +68,8 @@ describe("misuse of process.run", function()
     ["option 'environment': 'A=B' is no name of a variable"] = { environment = { ["A=B"] = "" } },
     ["option 'environment': a zero byte is in its item 1"] = { environment = { A = "\0" }, clear_environment = true },
     ["option 'directory' must be a string, not number"] = { directory = 7 },
-    ["option 'descriptors': numbers are integers from 0 to 1023, not 1024"] = { descriptors = { [1024] = a } },
-    ["option 'descriptors': 0 is given twice"] = { descriptors = { [0] = a } },
+    ["option 'descriptors': numbers are integers from 0 to 1023, not 1024"] = { descriptors = { [1024] = io.stdout } },
+    ["option 'descriptors': 0 is given twice"] = { descriptors = { [0] = io.stdout } },
     [("option 'descriptors': 3 must be %s, not 'x'"):format(kinds)] = { descriptors = { [3] = "x" } },
     ["option 'grace' must be seconds above 0, not 0"] = { grace = 0 },
   } do

@@ -1,4 +1,5 @@
---- perigee cert HOST...: a certificate for development, signed by itself, and its key. Clients have to be told to trust it.
+--- perigee cert HOST...: a certificate for development, signed by itself, and its key. Clients have to be told to trust
+--- it.
 
 local core <const> = require "core.tls"
 local system <const> = require "core.system"

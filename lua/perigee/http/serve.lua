@@ -87,16 +87,16 @@ local function serve(urls, what, options)
   })
 end
 
---- Serves one or more addresses: http://127.0.0.1:8080, https://127.0.0.1:8443, unix:/run/app.sock. The app is what http.app() makes, or a
---- function: f(request) returns the answer. While a script is loaded, a failure raises.
+--- Serves one or more addresses: http://127.0.0.1:8080, https://127.0.0.1:8443, unix:/run/app.sock. The app is what
+--- http.app() makes, or a function: f(request) returns the answer. While a script is loaded, a failure raises.
 ---
 --- Options: access_log (default false), gzip (default true: bodies of text from 1 KiB on are compressed for clients
 --- that take it), dev (errors show their traceback to the client; default what perigee run --dev says), body_limit
 --- (bytes, default 1 MiB), request_line_limit (8 KiB), header_limit (32 KiB), header_count (100), header_timeout
 --- (seconds for a whole head, default 20), body_timeout (30, and one more for every 1000 bytes), idle_timeout (75, of a
---- connection that is kept), and those of net.serve: tls, handshake_timeout, max_connections, high_water, backlog, nodelay, keepalive,
---- reuseport, v6only, receive_buffer, send_buffer, paused, keep_path. A listening descriptor is taken over in the place
---- of a URL, as net.serve does.
+--- connection that is kept), and those of net.serve: tls, handshake_timeout, max_connections, high_water, backlog,
+--- nodelay, keepalive, reuseport, v6only, receive_buffer, send_buffer, paused, keep_path. A listening descriptor is
+--- taken over in the place of a URL, as net.serve does.
 ---@param urls string|perigee.Descriptor|(string|perigee.Descriptor)[]
 ---@param what perigee.http.App|fun(request: perigee.http.Request): any
 ---@param options table?
