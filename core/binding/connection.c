@@ -51,13 +51,13 @@ static void connection_push_peer(lua_State *L, const struct connection_object *c
     else lua_pushnil(L);
 }
 
-static const char *failure_text(int failure) {
+static const char *failure_text(int failure, struct tls_failure *memory) {
     switch (failure) {
     case FAILURE_CLOSED: return "closed by the peer";
     case FAILURE_OURS: return "the connection is closed";
     case FAILURE_LIMIT: return "more bytes than the limit allows";
     case FAILURE_TIMEOUT: return "timed out";
-    default: return tls_is_error(failure) ? tls_error_text(failure) : strerror(failure);
+    default: return tls_is_error(failure) ? tls_error_text(failure, memory) : strerror(failure);
     }
 }
 
@@ -73,6 +73,7 @@ static const char *failure_code(int failure) {
 
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure) {
     struct endpoint peer;
+    struct tls_failure reason;
     char memory[ADDRESS_TEXT_MAX];
     const char *text = connection->io.open ? "a pipe" : "a closed connection";
     connection->failure = (int16_t)failure;
@@ -80,7 +81,7 @@ int connection_fail(lua_State *L, struct connection_object *connection, const ch
         endpoint_format(&peer, connection->scheme, memory, sizeof memory);
         text = memory;
     }
-    return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure));
+    return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure, &reason));
 }
 
 void connection_on_handler_ended(struct task *task, void *context) {

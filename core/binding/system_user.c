@@ -35,7 +35,7 @@ static const char *problem_of(const char *path) {
     if (lstat(path, &status) < 0) return strerror(errno);
     if (!S_ISDIR(status.st_mode)) return "it is no directory";
     if (status.st_uid != geteuid()) return "it belongs to another user";
-    return status.st_mode & (S_IWGRP | S_IWOTH) ? "others may write to it" : NULL;
+    return (status.st_mode & (S_IWGRP | S_IWOTH)) != 0 ? "others may write to it" : NULL;
 }
 
 /* system.private_directory(path) -> true, or nil, message, code: makes it, unless it is there and ours alone */

@@ -9,41 +9,44 @@
 
 enum { ALERT = 1000 /* OpenSSL's reason for the peer's alert N is 1000 + N, SSL_AD_REASON_OFFSET */ };
 
-static const char *alert_text(int reason) {
-    const char *text = SSL_alert_desc_string_long(reason - ALERT);
-    return strcmp(text, "unknown") == 0 ? NULL : text;
+static void set_text(struct tls_failure *failure, const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(failure->text, sizeof failure->text, format, arguments);
+    va_end(arguments);
 }
 
-static const char *reason_text(int reason) {
-    const char *text = NULL;
+static const char *alert_text(int reason, struct tls_failure *memory) {
+    const char *text = SSL_alert_desc_string_long(reason - ALERT);
+    set_text(memory, "the peer refuses it: %s", text);
+    if (strcmp(text, "unknown") == 0) set_text(memory, "the peer refuses it by its alert %d", reason - ALERT);
+    return memory->text;
+}
+
+static const char *reason_text(int reason, struct tls_failure *memory) {
     if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) return "the peer ended without TLS's close_notify: truncated?";
-    if (reason >= ALERT) text = alert_text(reason);
-    if (!text && reason) text = ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason));
+    if (reason >= ALERT) return alert_text(reason, memory);
+    const char *text = reason ? ERR_reason_error_string(ERR_PACK(ERR_LIB_SSL, 0, reason)) : NULL;
     return text ? text : "TLS has failed";
 }
 
-const char *tls_error_text(int error) {
-    return reason_text(TLS_ERROR - error);
+const char *tls_error_text(int error, struct tls_failure *memory) {
+    return reason_text(TLS_ERROR - error, memory);
 }
 
-/* The first error is the cause, what follows are its consequences. */
+/* The first error of TLS's own is the cause, what follows are its consequences. */
 static int take_reason(void) {
-    unsigned long code = ERR_get_error();
+    unsigned long code;
+    do code = ERR_get_error();
+    while (code && ERR_GET_LIB(code) != ERR_LIB_SSL);
     ERR_clear_error();
-    return code && ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
+    return ERR_GET_REASON(code);
 }
 
 int tls_take_error(const SSL *ssl, int result) {
     int error = errno, kind = SSL_get_error(ssl, result);
     if (kind == SSL_ERROR_SYSCALL && !ERR_peek_error()) return error ? error : ECONNRESET;
     return TLS_ERROR - take_reason();
-}
-
-static void set_text(struct tls_failure *failure, const char *format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    vsnprintf(failure->text, sizeof failure->text, format, arguments);
-    va_end(arguments);
 }
 
 /* The name that the certificate should have had. */
@@ -75,12 +78,11 @@ static void describe_reason(struct tls_failure *failure, const SSL *ssl, int rea
         describe_verification(failure, ssl, verified);
     } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         set_text(failure, "the peer ended the connection during the handshake");
-    } else if (reason >= ALERT) {
-        set_text(failure, "the peer refuses it: %s", reason_text(reason));
     } else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
         set_text(failure, "the peer does not speak TLS (wrong version number)");
     } else {
-        set_text(failure, "%s", reason_text(reason));
+        struct tls_failure memory;
+        set_text(failure, "%s", reason_text(reason, &memory));
     }
 }
 

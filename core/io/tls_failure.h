@@ -15,8 +15,8 @@ static inline int tls_is_error(int error) {
     return error <= TLS_ERROR;
 }
 
-/* The text of an errno value below TLS_ERROR. */
-const char *tls_error_text(int error);
+/* The text of an errno value below TLS_ERROR, perhaps in the caller's memory. */
+const char *tls_error_text(int error, struct tls_failure *memory);
 
 /* The errno value of OpenSSL's last error, which is taken from its queue: EPROTO's stand-in, or a real errno value. */
 int tls_take_error(const struct ssl_st *ssl, int result);

@@ -62,7 +62,7 @@ size_t endpoint_host(const struct endpoint *endpoint, char *text, size_t size);
 uint16_t endpoint_port(const struct endpoint *endpoint);
 
 int scheme_is_datagram(enum scheme scheme); /* udp */
-int scheme_is_tls(enum scheme scheme); /* tls and https */
+int scheme_is_tls(enum scheme scheme);      /* tls and https */
 const char *scheme_name(enum scheme scheme);
 
 #endif

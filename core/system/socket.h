@@ -33,7 +33,7 @@ int socket_accept(int fd, struct endpoint *peer);
 int socket_datagram(const struct endpoint *local, const struct endpoint *remote, int family,
                     const struct socket_options *options);
 int socket_kernel_has_tls(void); /* encryption by the kernel, tls(7) TCP_ULP */
-int socket_pair(int fds[2]); /* two connected stream sockets, unix(7) */
+int socket_pair(int fds[2]);     /* two connected stream sockets, unix(7) */
 
 /* Options of a connected stream (nodelay, keepalive, buffers); Unix sockets ignore TCP's. */
 int socket_configure(int fd, int family, const struct socket_options *options);

@@ -28,7 +28,7 @@ describe("a command that cannot be started", function()
     assert.same({ "run '/tmp': it may not be executed", "denied" }, { failure_of { "/tmp" } })
   end)
 
-  it("is one whose interpreter is not there, or that is no program", function()
+  it("is one whose interpreter is not there, or that is no program #exec", function()
     local directory <close> = helper.directory { script = "#!/no/where\n", text = "echo\n" }
     local script <const>, text <const> = tostring(directory) .. "/script", tostring(directory) .. "/text"
     os.execute(("chmod +x %s %s"):format(script, text))
@@ -46,7 +46,7 @@ describe("a command that cannot be started", function()
       { failure_of({ "true" }, { user = "perigee-nobody" }) })
   end)
 
-  it("is one with more arguments than the system takes", function()
+  it("is one with more arguments than the system takes #exec", function()
     local message <const>, code <const> = failure_of { "true", ("x"):rep(4 * 1024 * 1024) }
     assert.same({ "run 'true': Argument list too long", "limit" }, { message, code })
   end)
