@@ -57,6 +57,7 @@ static const char *failure_text(int failure, struct tls_failure *memory) {
     case FAILURE_OURS: return "the connection is closed";
     case FAILURE_LIMIT: return "more bytes than the limit allows";
     case FAILURE_TIMEOUT: return "timed out";
+    case FAILURE_HANDSHAKE: return "another task is starting TLS";
     default: return tls_is_error(failure) ? tls_error_text(failure, memory) : strerror(failure);
     }
 }
@@ -67,6 +68,7 @@ static const char *failure_code(int failure) {
     case FAILURE_OURS: return "closed";
     case FAILURE_LIMIT: return "limit";
     case FAILURE_TIMEOUT: return "timeout";
+    case FAILURE_HANDSHAKE: return "tls";
     default: return tls_is_error(failure) ? "tls" : support_code(failure);
     }
 }

@@ -15,10 +15,11 @@ struct listener_object;
 
 /* Why the last operation failed; an errno value where the system gave one, or one of io/tls_failure.h. */
 enum {
-    FAILURE_CLOSED = -1, /* the peer has ended its side */
-    FAILURE_OURS = -2,   /* we have closed it, or ended our side */
-    FAILURE_LIMIT = -3,  /* more bytes than the caller allows */
-    FAILURE_TIMEOUT = -4 /* no progress, or no result, in time */
+    FAILURE_CLOSED = -1,   /* the peer has ended its side */
+    FAILURE_OURS = -2,     /* we have closed it, or ended our side */
+    FAILURE_LIMIT = -3,    /* more bytes than the caller allows */
+    FAILURE_TIMEOUT = -4,  /* no progress, or no result, in time */
+    FAILURE_HANDSHAKE = -5 /* another task is starting TLS */
 };
 
 struct connection_object {

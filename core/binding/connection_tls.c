@@ -59,8 +59,9 @@ static int begin(lua_State *L, struct connection_object *connection, const struc
 static int start_step(lua_State *L, int resumed, lua_KContext begun) {
     struct connection_object *connection = connection_check(L, START_CONNECTION);
     if (resumed == LUA_YIELD && task_woken(L)) return fail_start(L, connection, "timeout", "timed out");
-    if (connection_obstacle(connection))
-        return connection_fail(L, connection, "start TLS with", connection_obstacle(connection));
+    int obstacle = connection_obstacle(connection);
+    if (obstacle && !(begun && obstacle == FAILURE_HANDSHAKE))
+        return connection_fail(L, connection, "start TLS with", obstacle);
     if (begun) return go_on(L, connection);
     if (connection->io.output.length) {
         if (connection_flush(&connection->io) != IO_DONE)
@@ -94,6 +95,7 @@ static int connection_start_tls(lua_State *L) {
     task_begin_wait(L, "start TLS");
     if (connection->io.open && stream_is_tls(&connection->io.stream))
         return luaL_error(L, "the connection has TLS already");
+    if (connection->io.reader) return luaL_error(L, "another task is reading from this connection");
     lua_Number seconds = support_option_seconds(L, START_OPTIONS, "timeout", HANDSHAKE_SECONDS);
     lua_pushnumber(L, runtime_of(L)->loop.now + seconds);
     return start_step(L, LUA_OK, 0);

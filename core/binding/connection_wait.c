@@ -1,6 +1,7 @@
 #include "binding/connection_wait.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
+#include "io/tls.h"
 
 #include <errno.h>
 
@@ -53,7 +54,8 @@ int connection_fail_read(lua_State *L, struct connection_object *connection, int
 
 int connection_obstacle(const struct connection_object *connection) {
     if (!connection->io.open || connection->io.shut) return FAILURE_OURS;
-    return connection->io.stream.error;
+    if (connection->io.stream.error) return connection->io.stream.error;
+    return stream_is_shaking_hands(&connection->io.stream) ? FAILURE_HANDSHAKE : 0;
 }
 
 int connection_take(lua_State *L, struct connection_object *connection, size_t count, size_t more) {

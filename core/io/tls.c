@@ -7,6 +7,7 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -150,15 +151,27 @@ static int tls_shutdown(struct stream *stream) {
     return shutdown(stream->fd, SHUT_WR);
 }
 
-void tls_cancel(struct stream *stream) {
-    SSL *ssl = ssl_of(stream);
+static void free_session(SSL *ssl) {
     struct tls_session *session = tls_session_of(ssl);
     SSL_free(ssl);
     tls_context_drop(session->context);
     free(session->peer);
     OPENSSL_free(session->rejected);
     free(session);
+}
+
+/* Inside of OpenSSL, which will not know that the descriptor's number is another's. */
+static void abandon_session(SSL *ssl) {
+    BIO_set_fd(SSL_get_rbio(ssl), -1, BIO_NOCLOSE);
+    BIO_set_fd(SSL_get_wbio(ssl), -1, BIO_NOCLOSE);
+    tls_session_of(ssl)->abandoned = 1;
+}
+
+void tls_cancel(struct stream *stream) {
+    SSL *ssl = ssl_of(stream);
     stream_init_plain(stream, stream->fd);
+    if (tls_session_of(ssl)->busy) abandon_session(ssl);
+    else free_session(ssl);
 }
 
 static void tls_close(struct stream *stream) {
@@ -178,6 +191,10 @@ static const struct transport tls = {
 
 int stream_is_tls(const struct stream *stream) {
     return stream->transport == &tls;
+}
+
+int stream_is_shaking_hands(const struct stream *stream) {
+    return stream_is_tls(stream) && !tls_session_of(ssl_of(stream))->begun;
 }
 
 int tls_start(struct stream *stream, struct tls_context *context) {
@@ -216,15 +233,26 @@ int tls_expect(struct stream *stream, const char *name, const char *peer) {
     return 0;
 }
 
+static enum tls_step fail_abandoned(SSL *ssl, struct tls_failure *failure) {
+    snprintf(failure->text, sizeof failure->text, "the connection was closed during the handshake");
+    free_session(ssl);
+    return TLS_FAILED;
+}
+
 enum tls_step tls_handshake(struct stream *stream, struct tls_failure *failure) {
     SSL *ssl = ssl_of(stream);
+    struct tls_session *session = tls_session_of(ssl);
     ERR_clear_error();
-    int result = SSL_do_handshake(ssl);
+    session->busy = 1;
+    int result = SSL_do_handshake(ssl), error = errno;
+    session->busy = 0;
+    if (session->abandoned) return fail_abandoned(ssl, failure);
     if (result == 1) {
+        session->begun = 1;
         SSL_set_default_read_buffer_len(ssl, READ_AHEAD);
         return TLS_DONE;
     }
-    int error = errno, kind = SSL_get_error(ssl, result);
+    int kind = SSL_get_error(ssl, result);
     if (kind == SSL_ERROR_WANT_READ) return TLS_WANTS_READ;
     if (kind == SSL_ERROR_WANT_WRITE) return TLS_WANTS_WRITE;
     errno = error;

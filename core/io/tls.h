@@ -22,6 +22,7 @@ enum tls_step { TLS_DONE, TLS_WANTS_READ, TLS_WANTS_WRITE, TLS_FAILED };
 enum tls_step tls_handshake(struct stream *stream, struct tls_failure *failure);
 
 int stream_is_tls(const struct stream *stream);
+int stream_is_shaking_hands(const struct stream *stream);
 
 struct tls_facts {
     const char *version, *cipher;  /* "TLSv1.3", "TLS_AES_256_GCM_SHA384" */

@@ -16,10 +16,14 @@ static void set_text(struct tls_failure *failure, const char *format, ...) {
     va_end(arguments);
 }
 
+/* OpenSSL 3.0 has no words for two of them. */
 static const char *alert_text(int reason, struct tls_failure *memory) {
-    const char *text = SSL_alert_desc_string_long(reason - ALERT);
+    int alert = reason - ALERT;
+    const char *text = SSL_alert_desc_string_long(alert);
+    if (alert == SSL_AD_CERTIFICATE_REQUIRED) text = "certificate required";
+    if (alert == SSL_AD_MISSING_EXTENSION) text = "missing extension";
     set_text(memory, "the peer refuses it: %s", text);
-    if (strcmp(text, "unknown") == 0) set_text(memory, "the peer refuses it by its alert %d", reason - ALERT);
+    if (strcmp(text, "unknown") == 0) set_text(memory, "the peer refuses it by its alert %d", alert);
     return memory->text;
 }
 
@@ -72,16 +76,40 @@ static void describe_verification(struct tls_failure *failure, const SSL *ssl, l
     else set_text(failure, "the certificate of %s is not valid: %s", whose, why);
 }
 
+/* What OpenSSL's own words, which follow, do not say to everybody. */
+static const char *plain_words(int reason) {
+    switch (reason) {
+    case SSL_R_WRONG_VERSION_NUMBER: return "the peer does not speak TLS";
+    case SSL_R_HTTP_REQUEST: return "the peer speaks HTTP without TLS";
+    case SSL_R_UNSUPPORTED_PROTOCOL: return "there is no common version of TLS";
+    case SSL_R_NO_SHARED_CIPHER: return "there is no common cipher";
+    case SSL_R_NO_SUITABLE_KEY_SHARE: return "there is no common group";
+    case SSL_R_NO_APPLICATION_PROTOCOL: return "there is no common protocol";
+    case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return "the peer shows no certificate";
+    default: return NULL;
+    }
+}
+
+/* TLS 1.2 has no alert that says so. */
+static int has_no_certificate(const SSL *ssl, int reason) {
+    const unsigned char *types;
+    return reason == ALERT + SSL_AD_HANDSHAKE_FAILURE && !SSL_is_server(ssl) && !SSL_get_certificate(ssl) &&
+           SSL_get0_certificate_types((SSL *)ssl, &types) > 0;
+}
+
 static void describe_reason(struct tls_failure *failure, const SSL *ssl, int reason) {
+    struct tls_failure memory;
     long verified = SSL_get_verify_result(ssl);
+    const char *words = plain_words(reason);
     if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED && verified != X509_V_OK) {
         describe_verification(failure, ssl, verified);
     } else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
         set_text(failure, "the peer ended the connection during the handshake");
-    } else if (reason == SSL_R_WRONG_VERSION_NUMBER) {
-        set_text(failure, "the peer does not speak TLS (wrong version number)");
+    } else if (has_no_certificate(ssl, reason)) {
+        set_text(failure, "the peer refuses it: certificate required (handshake failure)");
+    } else if (words) {
+        set_text(failure, "%s (%s)", words, reason_text(reason, &memory));
     } else {
-        struct tls_failure memory;
         set_text(failure, "%s", reason_text(reason, &memory));
     }
 }

@@ -8,7 +8,7 @@ struct ssl_st;
 enum { TLS_ERROR = -1000 }; /* minus OpenSSL's reason, ssl(7) SSL_R_... */
 
 struct tls_failure {
-    char text[320];
+    char text[1024];
 };
 
 static inline int tls_is_error(int error) {

@@ -44,6 +44,9 @@ struct tls_session {
     char *peer;                  /* of a client: what its session is kept by; NULL: it is not kept */
     char *rejected;              /* the subject of the certificate that was not good; NULL: none */
     int end;                     /* what reading has come to: TLS_ENDED, or an errno value; 0: it goes on */
+    unsigned begun : 1;          /* the handshake is done */
+    unsigned busy : 1;           /* OpenSSL runs, and may call a script */
+    unsigned abandoned : 1;      /* which has closed the stream: it is freed after */
 };
 
 static inline struct tls_session *tls_session_of(const SSL *ssl) {

@@ -100,7 +100,7 @@ local function connect(url, options)
   rest.tls, rest.server_name = nil, nil
   local conn, why, short = connection.connect(addresses, left(), rest)
   if conn and (addresses[1].scheme == "tls" or options and options.tls) then
-    conn, why, short = secure(conn, url, options or {}, left())
+    conn, why, short = secure(conn, url, options or {}, timeout and math.max(0.001, left()))
   end
   if not conn then return nil, why, short end
   if timeout then conn.timeout = timeout end

@@ -150,7 +150,10 @@ describe("a server that ends", function()
     local pid <const> = started:wait_for "closed%s(%d+)"
     started:signal "TERM"
     assert.equal(0, started:wait())
-    helper.eventually(function() return io.open("/proc/" .. pid .. "/stat") == nil end)
+    helper.eventually(function()
+      local file <close> = io.open("/proc/" .. pid .. "/stat")
+      return not file or file:read("a"):find ") Z"
+    end)
   end)
 end)
 

@@ -31,7 +31,8 @@ describe("a script as a process", function()
   end)
 
   it("gets its arguments and its name", function()
-    local text <const> = "channel:send(process.arguments, require 'perigee.service'.current().name, process.pid)"
+    local text <const> = "channel:send(process.arguments, require 'perigee.service'.current().name, process.pid) "
+      .. "channel:receive()"
     with_script(text, { arguments = { "a", { deep = true }, 7.5 }, name = "worker 1" }, function(child)
       local arguments <const>, name <const>, pid <const> = child.channel:receive()
       assert.same({ { "a", { deep = true }, 7.5 }, "worker 1", child.pid }, { arguments, name, pid })

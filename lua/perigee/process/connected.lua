@@ -3,6 +3,7 @@
 local connection <const> = require "core.connection"
 local core <const> = require "core.process"
 local channel <const> = require "perigee.process.channel"
+local children <const> = require "perigee.process.child"
 local spawn <const> = require "perigee.process.spawn"
 
 local M <const> = {}
@@ -67,7 +68,8 @@ function M.start(arguments, options, variable, name, more)
   local child <const>, message <const>, short <const> = spawn.child(arguments, given, name, more)
   if not child then return nil, message, short end
   for index in ipairs(sockets) do sockets[index] = nil end
-  child.channel = channel.new(ours, our_descriptors, ("process %d (%s)"):format(child.pid, child.name))
+  local title <const> = ("process %d (%s)"):format(child.pid, child.name)
+  children.add(child, "channel", channel.new(ours, our_descriptors, title))
   return child
 end
 

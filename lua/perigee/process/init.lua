@@ -3,11 +3,9 @@
 --- streams hold it, too), and when this process ends.
 
 local core <const> = require "core.process"
-local connection <const> = require "core.connection"
 local serial <const> = require "core.serial"
 local system <const> = require "core.system"
-local channel <const> = require "perigee.process.channel"
-local children <const> = require "perigee.process.child"
+local connected <const> = require "perigee.process.connected"
 local inherited <const> = require "perigee.process.inherited"
 local spawn <const> = require "perigee.process.spawn"
 local server <const> = require "perigee.server"
@@ -54,14 +52,8 @@ function M.run(arguments, options)
   return server.returned(pcall(run, arguments, options))
 end
 
---- The binary as it runs here: another one may be at its path by now.
-local function own_binary()
-  local path <const>, is_same <const> = core.executable()
-  return is_same and path or "/proc/self/exe"
-end
-
 local function command_line(script, options)
-  local list <const> = { own_binary(), "run" }
+  local list <const> = { connected.binary(), "run" }
   local run_options <const> = check_table("run_options", options.run_options or inherited.run_options)
   table.move(run_options, 1, #run_options, #list + 1, list)
   list[#list + 1] = "--"
@@ -69,57 +61,14 @@ local function command_line(script, options)
   return list
 end
 
---- Two numbers from 3 that are free.
-local function free_numbers(descriptors)
-  local numbers <const>, number = {}, 3
-  while #numbers < 2 do
-    if descriptors[number] == nil then numbers[#numbers + 1] = number end
-    number = number + 1
-  end
-  return numbers[1], numbers[2]
-end
-
-local function copy(values)
-  local copied <const> = {}
-  for key, value in pairs(values or {}) do copied[key] = value end
-  return copied
-end
-
---- The options with the two sockets of a channel added.
-local function with_channel(options, stream, descriptors)
-  local given <const> = copy(options)
-  given.descriptors, given.environment = copy(options.descriptors), copy(options.environment)
-  local first <const>, second <const> = free_numbers(given.descriptors)
-  given.descriptors[first], given.descriptors[second] = stream, descriptors
-  given.environment[inherited.variable] = ("%d,%d"):format(first, second)
-  given.stdout = options.stdout or "inherit"
-  return given
-end
-
-local function close_all(list)
-  return setmetatable(list, { __close = function()
-    for _, item in ipairs(list) do item:close() end
-  end })
-end
-
 local function start(script, options)
   if type(script) ~= "string" then error("bad argument 'script' (a path expected)", 0) end
   options = check_table("options", options)
   local greeting <const> = { name = options.name, arguments = check_table("arguments", options.arguments) }
   serial.encode(greeting) -- raises for what cannot travel
-  local ours <const>, theirs, code = connection.pair()
-  if not ours then return nil, theirs, code end
-  local sockets <close> = close_all { ours, theirs }
-  local our_descriptors <const>, their_descriptors, word = connection.pair()
-  if not our_descriptors then return nil, their_descriptors, word end
-  sockets[3], sockets[4] = our_descriptors, their_descriptors
-  local name <const> = options.name or script
-  local given <const> = with_channel(options, theirs, their_descriptors)
-  local child <const>, message <const>, short <const> = spawn.child(command_line(script, options), given, name,
-    START_OPTIONS)
-  if not child then return nil, message, short end
-  for index in ipairs(sockets) do sockets[index] = nil end
-  children.add(child, "channel", channel.new(ours, our_descriptors, ("process %d (%s)"):format(child.pid, name)))
+  local child <const>, message <const>, code <const> = connected.start(command_line(script, options), options,
+    inherited.variable, options.name or script, START_OPTIONS)
+  if not child then return nil, message, code end
   child.channel:send(greeting)
   return child
 end
