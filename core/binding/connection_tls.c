@@ -58,6 +58,7 @@ static int begin(lua_State *L, struct connection_object *connection, const struc
 /* What was written before goes in the clear; what has come before does not count as encrypted. */
 static int start_step(lua_State *L, int resumed, lua_KContext begun) {
     struct connection_object *connection = connection_check(L, START_CONNECTION);
+    if (begun && task_is_interrupted(task_of(L))) connection_abort(&connection->io);
     if (resumed == LUA_YIELD && task_woken(L)) return fail_start(L, connection, "timeout", "timed out");
     int obstacle = connection_obstacle(connection);
     if (obstacle && !(begun && obstacle == FAILURE_HANDSHAKE))

@@ -34,7 +34,8 @@ static const char *option_of_list(lua_State *L, const char *name, int i) {
 
 static int read_certificates(lua_State *L, struct tls_context *context, struct tls_failure *failure) {
     const char *password = option_string(L, "password"), *chain;
-    for (int i = 1; i <= CERTIFICATES_MAX && (chain = option_of_list(L, "certificate", i)); i++) {
+    for (int i = 1; (chain = option_of_list(L, "certificate", i)); i++) {
+        if (i > CERTIFICATES_MAX) return luaL_error(L, "option 'certificate' has more than %d", CERTIFICATES_MAX);
         const char *key = option_of_list(L, "key", i);
         if (tls_context_certificate(context, chain, key ? key : chain, password, failure) < 0) return -1;
     }
@@ -173,14 +174,16 @@ static int read_options(lua_State *L, struct tls_object *object, struct tls_fail
     return read_staple(L, context, failure);
 }
 
-static void check_server(lua_State *L) {
-    if (lua_getfield(L, MAKE_OPTIONS, "certificate") == LUA_TNIL)
-        luaL_error(L, "option 'certificate' is missing: the path of a PEM file");
+static void check_certificate(lua_State *L, int is_server) {
+    int has_certificate = option_of_list(L, "certificate", 1) != NULL;
+    if (is_server && !has_certificate) luaL_error(L, "option 'certificate' is missing: the path of a PEM file");
+    if (!has_certificate && lua_getfield(L, MAKE_OPTIONS, "key") != LUA_TNIL)
+        luaL_error(L, "option 'key' needs 'certificate', which it belongs to");
 }
 
 int tls_object_make(lua_State *L, struct tls_object *object, struct tls_failure *failure) {
     support_check_options(L, MAKE_OPTIONS, object->is_server ? SERVER_OPTIONS : CLIENT_OPTIONS);
-    if (object->is_server) check_server(L);
+    check_certificate(L, object->is_server);
     int resumes = object->is_server && support_option_boolean(L, MAKE_OPTIONS, "tickets", 1);
     luaL_checkstack(L, 64, "too many options");
     tls_object_forget(object);

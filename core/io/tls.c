@@ -155,6 +155,7 @@ static void free_session(SSL *ssl) {
     struct tls_session *session = tls_session_of(ssl);
     SSL_free(ssl);
     tls_context_drop(session->context);
+    if (session->shown) tls_context_drop(session->shown);
     free(session->peer);
     OPENSSL_free(session->rejected);
     free(session);
@@ -229,7 +230,7 @@ int tls_expect(struct stream *stream, const char *name, const char *peer) {
     } else if (SSL_set1_host(ssl, name) != 1 || SSL_set_tlsext_host_name(ssl, name) != 1) {
         return -1;
     }
-    tls_resumption_begin(ssl, peer);
+    tls_resumption_begin(ssl, peer, name);
     return 0;
 }
 

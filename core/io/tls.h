@@ -13,7 +13,7 @@ int tls_start(struct stream *stream, struct tls_context *context);
 void tls_cancel(struct stream *stream); /* makes it plain again, before the first byte */
 
 /* Of a client: the name that the server is asked for by, and whose certificate it must show (RFC 6125); an IP address
- * is only verified. `peer` is what its session is kept by. 0, or -1 when it cannot be a name. */
+ * is only verified. Its session is kept by `peer` and the name. 0, or -1 when it cannot be a name. */
 int tls_expect(struct stream *stream, const char *name, const char *peer);
 
 enum tls_step { TLS_DONE, TLS_WANTS_READ, TLS_WANTS_WRITE, TLS_FAILED };

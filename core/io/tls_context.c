@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/ocsp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,8 +17,9 @@ static const char CIPHERS[] = "ECDHE+AESGCM:ECDHE+CHACHA20";
 
 /* A key that is encrypted is never asked for on the terminal. */
 static int on_password(char *buffer, int size, int writes, void *user) {
-    const struct tls_context *context = user;
+    struct tls_context *context = user;
     (void)writes;
+    context->password_asked = 1;
     if (!context->password || strlen(context->password) >= (size_t)size) return 0;
     strcpy(buffer, context->password);
     return (int)strlen(buffer);
@@ -68,6 +70,7 @@ void tls_context_drop(struct tls_context *context) {
     SSL_CTX_free(context->ssl);
     OPENSSL_free(context->protocols);
     OPENSSL_free(context->staple);
+    OPENSSL_free(context->groups);
     free(context);
 }
 
@@ -87,18 +90,29 @@ static int check_file(const char *what, const char *path, struct tls_failure *fa
     return bad ? -1 : 0;
 }
 
+static int fail_key(const struct tls_context *context, const char *key, const char *password,
+                    struct tls_failure *failure) {
+    const char *why = !context->password_asked ? "is no private key in PEM form"
+                      : password               ? "does not open with the password"
+                                               : "is encrypted, and there is no password";
+    tls_describe(failure, "key '%s' %s", key, why);
+    return -1;
+}
+
 int tls_context_certificate(struct tls_context *context, const char *chain, const char *key, const char *password,
                             struct tls_failure *failure) {
     if (check_file("certificate", chain, failure) < 0 || check_file("key", key, failure) < 0) return -1;
     if (SSL_CTX_use_certificate_chain_file(context->ssl, chain) != 1)
-        return tls_describe(failure, "certificate '%s'", chain), -1;
+        return tls_describe(failure, "certificate '%s' is none in PEM form", chain), -1;
     context->password = password;
+    context->password_asked = 0;
     int loaded = SSL_CTX_use_PrivateKey_file(context->ssl, key, SSL_FILETYPE_PEM);
     context->password = NULL;
-    if (loaded != 1) return tls_describe(failure, "key '%s' of certificate '%s'", key, chain), -1;
-    if (SSL_CTX_check_private_key(context->ssl) != 1)
-        return tls_describe(failure, "key '%s' does not belong to certificate '%s'", key, chain), -1;
-    return 0;
+    if (loaded == 1) loaded = SSL_CTX_check_private_key(context->ssl);
+    else if (ERR_GET_REASON(ERR_peek_error()) != X509_R_KEY_VALUES_MISMATCH)
+        return fail_key(context, key, password, failure);
+    if (loaded != 1) tls_describe(failure, "key '%s' does not belong to certificate '%s'", key, chain);
+    return loaded == 1 ? 0 : -1;
 }
 
 /* A server says which authorities it takes clients' certificates from, RFC 8446 4.2.4. */
@@ -159,6 +173,8 @@ int tls_context_ciphers(struct tls_context *context, const char *ciphers, const 
         return tls_describe(failure, "cipher suites '%s'", suites), -1;
     if (groups && SSL_CTX_set1_groups_list(context->ssl, groups) != 1)
         return tls_describe(failure, "groups '%s'", groups), -1;
+    OPENSSL_free(context->groups);
+    context->groups = groups ? OPENSSL_strdup(groups) : NULL;
     return 0;
 }
 
@@ -174,6 +190,13 @@ int tls_context_protocols(struct tls_context *context, const unsigned char *list
     return context->protocols ? 0 : (tls_describe(failure, "protocols"), -1);
 }
 
+static int is_ocsp_response(const unsigned char *bytes, long size) {
+    ERR_clear_error();
+    OCSP_RESPONSE *response = d2i_OCSP_RESPONSE(NULL, &bytes, size);
+    OCSP_RESPONSE_free(response);
+    return response != NULL;
+}
+
 int tls_context_staple(struct tls_context *context, const char *path, struct tls_failure *failure) {
     unsigned char bytes[STAPLE_MAX];
     if (check_file("ocsp", path, failure) < 0) return -1;
@@ -182,6 +205,7 @@ int tls_context_staple(struct tls_context *context, const char *path, struct tls
     if (fd >= 0) close(fd);
     if (size == 0 || size == sizeof bytes) errno = size ? EFBIG : ENODATA;
     if (size <= 0 || size == sizeof bytes) return tls_describe(failure, "ocsp '%s'", path), -1;
+    if (!is_ocsp_response(bytes, size)) return tls_describe(failure, "ocsp '%s' is no OCSP response", path), -1;
     OPENSSL_free(context->staple);
     context->staple = OPENSSL_memdup(bytes, (size_t)size);
     context->staple_length = (unsigned)size;

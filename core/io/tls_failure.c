@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
+enum { REASON_MAX = 256 /* bytes of a text for why, the rest says what */ };
+
 enum { ALERT = 1000 /* OpenSSL's reason for the peer's alert N is 1000 + N, SSL_AD_REASON_OFFSET */ };
 
 static void set_text(struct tls_failure *failure, const char *format, ...) {
@@ -81,10 +83,12 @@ static const char *plain_words(int reason) {
     switch (reason) {
     case SSL_R_WRONG_VERSION_NUMBER: return "the peer does not speak TLS";
     case SSL_R_HTTP_REQUEST: return "the peer speaks HTTP without TLS";
+    case SSL_R_VERSION_TOO_LOW:
     case SSL_R_UNSUPPORTED_PROTOCOL: return "there is no common version of TLS";
     case SSL_R_NO_SHARED_CIPHER: return "there is no common cipher";
     case SSL_R_NO_SUITABLE_KEY_SHARE: return "there is no common group";
     case SSL_R_NO_APPLICATION_PROTOCOL: return "there is no common protocol";
+    case SSL_R_CALLBACK_FAILED: return "the server name is refused";
     case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE: return "the peer shows no certificate";
     default: return NULL;
     }
@@ -123,10 +127,10 @@ void tls_describe_handshake(struct tls_failure *failure, const SSL *ssl, int res
 void tls_describe(struct tls_failure *failure, const char *what, ...) {
     va_list arguments;
     int error = errno;
-    unsigned long code = ERR_peek_last_error();
+    unsigned long code = ERR_peek_error(); /* what follows are its consequences */
     const char *reason = code ? ERR_reason_error_string(code) : NULL;
     va_start(arguments, what);
-    vsnprintf(failure->text, sizeof failure->text, what, arguments);
+    vsnprintf(failure->text, sizeof failure->text - REASON_MAX, what, arguments);
     va_end(arguments);
     size_t used = strlen(failure->text);
     snprintf(failure->text + used, sizeof failure->text - used, ": %s", reason ? reason : strerror(error));

@@ -22,39 +22,68 @@ static struct tls_context *find_name(const struct tls_context *context, const ch
     return wildcard ? wildcard->context : NULL;
 }
 
-/* The other context's certificate, and whether it wants one of the client. */
-static void use_context(SSL *ssl, const struct tls_context *other) {
-    SSL_set_SSL_CTX(ssl, other->ssl);
-    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(other->ssl), NULL);
-    SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(other->ssl));
+/* What a session has of its context by copy. */
+static int use_context(SSL *ssl, struct tls_context *other) {
+    SSL_CTX *ctx = other->ssl;
+    if (!SSL_set_SSL_CTX(ssl, ctx)) return 0;
+    SSL_set_verify(ssl, SSL_CTX_get_verify_mode(ctx), NULL);
+    SSL_set1_verify_cert_store(ssl, SSL_CTX_get_cert_store(ctx));
+    SSL_set_min_proto_version(ssl, SSL_CTX_get_min_proto_version(ctx));
+    SSL_set_max_proto_version(ssl, SSL_CTX_get_max_proto_version(ctx));
+    SSL_set_num_tickets(ssl, SSL_CTX_get_num_tickets(ctx));
+    if (!other->tickets) SSL_set_options(ssl, SSL_OP_NO_TICKET);
+    if (other->groups && SSL_set1_groups_list(ssl, other->groups) != 1) return 0;
+    tls_session_of(ssl)->shown = tls_context_hold(other);
+    return 1;
 }
 
-/* OpenSSL resumes a session before it asks for the name. Where names differ in what they ask of a client, one that was
- * made for another name may not have been asked for a certificate. */
-static int is_of_another_name(SSL *ssl, const struct tls_context *context, const char *name) {
-    if (!context->names && !context->choose) return 0;
-    const char *made_for = SSL_session_reused(ssl) ? SSL_SESSION_get0_hostname(SSL_get0_session(ssl)) : name;
-    if (!made_for || !name) return made_for != name;
-    return strcasecmp(made_for, name) != 0;
+enum { NAME_HEAD = 5 /* bytes of lengths and type before a name, RFC 6066 3 */ };
+
+/* NULL: there is none. What is malformed OpenSSL refuses after. */
+static const char *read_name(SSL *ssl, char text[TLSEXT_MAXLEN_host_name + 1]) {
+    const unsigned char *bytes;
+    size_t size;
+    if (SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &bytes, &size) != 1 || size <= NAME_HEAD) return NULL;
+    size_t length = (size_t)bytes[3] << 8 | bytes[4];
+    if (bytes[2] != TLSEXT_NAMETYPE_host_name || length != size - NAME_HEAD) return NULL;
+    if (length > TLSEXT_MAXLEN_host_name || memchr(bytes + NAME_HEAD, 0, length)) return NULL;
+    memcpy(text, bytes + NAME_HEAD, length);
+    text[length] = 0;
+    return text;
 }
 
-static int on_server_name(SSL *ssl, int *alert, void *unused) {
-    struct tls_context *context = tls_context_of(ssl);
-    const char *name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name);
-    (void)unused;
-    if (is_of_another_name(ssl, context, name)) return *alert = SSL_AD_ACCESS_DENIED, SSL_TLSEXT_ERR_ALERT_FATAL;
-    if (!name) return SSL_TLSEXT_ERR_NOACK;
-    int refused = 0;
+static struct tls_context *choose_context(const struct tls_context *context, const char *name, int *refused) {
     struct tls_context *other = find_name(context, name);
-    if (!other && context->choose) other = context->choose(context->choose_owner, name, &refused);
-    if (refused) return *alert = SSL_AD_UNRECOGNIZED_NAME, SSL_TLSEXT_ERR_ALERT_FATAL;
-    if (other) use_context(ssl, other);
-    return SSL_TLSEXT_ERR_OK;
+    if (other || !context->choose) return other;
+    return context->choose(context->choose_owner, name, refused);
+}
+
+/* Before OpenSSL resumes a session or agrees on a version. After a HelloRetryRequest it is called again. */
+static int on_client_hello(SSL *ssl, int *alert, void *unused) {
+    struct tls_session *session = tls_session_of(ssl);
+    char memory[TLSEXT_MAXLEN_host_name + 1];
+    int refused = 0;
+    (void)unused;
+    if (session->named) return SSL_CLIENT_HELLO_SUCCESS;
+    session->named = 1;
+    const char *name = read_name(ssl, memory);
+    struct tls_context *other = name ? choose_context(session->context, name, &refused) : NULL;
+    *alert = refused ? SSL_AD_UNRECOGNIZED_NAME : SSL_AD_INTERNAL_ERROR;
+    if (refused || (other && !use_context(ssl, other))) return SSL_CLIENT_HELLO_ERROR;
+    tls_resumption_bind(ssl, other ? other : session->context, name);
+    return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* OpenSSL keeps the name for SSL_get_servername(3), and tells the client that it was used. */
+static int on_server_name(SSL *ssl, int *alert, void *unused) {
+    (void)alert, (void)unused;
+    return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK : SSL_TLSEXT_ERR_NOACK;
 }
 
 /* The context whose certificate is shown: that of the name, or the session's own. */
-static struct tls_context *shown_context(SSL *ssl) {
-    return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+static const struct tls_context *shown_context(const SSL *ssl) {
+    const struct tls_session *session = tls_session_of(ssl);
+    return session->shown ? session->shown : session->context;
 }
 
 /* Our order decides. Nothing in common ends the handshake, RFC 7301 3.2. */
@@ -81,6 +110,7 @@ static int on_status(SSL *ssl, void *unused) {
 
 void tls_names_init(struct tls_context *context) {
     if (!context->is_server) return;
+    SSL_CTX_set_client_hello_cb(context->ssl, on_client_hello, NULL);
     SSL_CTX_set_tlsext_servername_callback(context->ssl, on_server_name);
     SSL_CTX_set_alpn_select_cb(context->ssl, on_protocols, NULL);
     SSL_CTX_set_tlsext_status_cb(context->ssl, on_status);

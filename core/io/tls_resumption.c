@@ -1,6 +1,8 @@
 /* Resuming sessions: a server's tickets, and what a client keeps to show. */
 #include "io/tls_private.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,14 +64,24 @@ static void digest_settings(const SSL_CTX *ssl, EVP_MD_CTX *digest) {
 /* All servers of a process have the same ticket keys. Without this a client could bring a ticket that it got where no
  * certificate was asked of it to where one is, SSL_CTX_set_session_id_context(3). */
 void tls_context_seal(struct tls_context *context) {
-    unsigned char result[EVP_MAX_MD_SIZE];
     unsigned size = 0;
     EVP_MD_CTX *digest = EVP_MD_CTX_new();
     if (!digest) return;
     digest_settings(context->ssl, digest);
-    EVP_DigestFinal_ex(digest, result, &size);
+    EVP_DigestFinal_ex(digest, context->identity, &size);
     EVP_MD_CTX_free(digest);
-    SSL_CTX_set_session_id_context(context->ssl, result, size);
+}
+
+/* RFC 6066 3: not a session that was made for another name. */
+void tls_resumption_bind(SSL *ssl, const struct tls_context *context, const char *name) {
+    unsigned char bytes[TLS_IDENTITY + TLSEXT_MAXLEN_host_name], result[EVP_MAX_MD_SIZE];
+    size_t length = 0;
+    unsigned size = 0;
+    memcpy(bytes, context->identity, TLS_IDENTITY);
+    for (; name && name[length] && length < TLSEXT_MAXLEN_host_name; length++)
+        bytes[TLS_IDENTITY + length] = (unsigned char)tolower((unsigned char)name[length]);
+    if (EVP_Digest(bytes, TLS_IDENTITY + length, result, &size, EVP_sha256(), NULL) == 1)
+        SSL_set_session_id_context(ssl, result, size);
 }
 
 void tls_resumption_init(struct tls_context *context) {
@@ -91,8 +103,11 @@ void tls_resumption_destroy(struct tls_context *context) {
     for (int i = 0; i < TLS_SESSIONS; i++) kept_drop(&context->sessions[i]);
 }
 
-void tls_resumption_begin(SSL *ssl, const char *peer) {
-    struct tls_kept_session *kept = find_kept(tls_context_of(ssl), peer);
-    tls_session_of(ssl)->peer = strdup(peer);
+/* The name is a part of it: of a session that is resumed no certificate is verified again. */
+void tls_resumption_begin(SSL *ssl, const char *peer, const char *name) {
+    char *key;
+    if (asprintf(&key, "%s %s", peer, name) < 0) return;
+    struct tls_kept_session *kept = find_kept(tls_context_of(ssl), key);
+    tls_session_of(ssl)->peer = key;
     if (kept) SSL_set_session(ssl, kept->session);
 }

@@ -240,12 +240,6 @@ function M.serve(urls, protocol)
   return server, message, code
 end
 
---- What pcall gave, for a function of the library to return by a tail call: an error is raised again as one of the
---- script's own line.
-function M.returned(ok, ...)
-  if ok then return ... end
-  local value <const> = ...
-  error(type(value) == "string" and value:gsub("^perigee/[%w_/]+%.lua:%d+: ", "") or value, 2)
-end
+M.returned = require "perigee.misuse"
 
 return M

@@ -4,6 +4,7 @@
 --- `perigee cert localhost` makes a certificate for development.
 
 local core <const> = require "core.tls"
+local returned <const> = require "perigee.misuse"
 local system <const> = require "core.system"
 
 local M <const> = {}
@@ -12,7 +13,8 @@ local M <const> = {}
 ---@field reload fun(self): true?, string?, string? reads its files again, for the sessions to come; when that fails it
 --- stays as it was
 
---- Servers' contexts that are alive, so that their files can be loaded anew.
+--- Servers' contexts that are alive, so that their files can be loaded anew, and whether they have others by name: they
+--- take those as they are then.
 local contexts <const> = setmetatable({}, { __mode = "k" })
 
 local function copy(options)
@@ -24,16 +26,35 @@ end
 
 --- "site.crt" has its key in "site.key", when there is such a file, or in itself.
 local function key_of(certificate)
+  if type(certificate) ~= "string" then return nil end
   local beside <const> = certificate:gsub("%.[^./]*$", "") .. ".key"
   return system.file_kind(beside) == "file" and beside or certificate
 end
 
 local function keys_of(certificate)
-  if type(certificate) == "string" then return key_of(certificate) end
-  if type(certificate) ~= "table" then return nil end
+  if type(certificate) ~= "table" then return key_of(certificate) end
   local keys <const> = {}
   for i, path in ipairs(certificate) do keys[i] = key_of(path) end
   return keys
+end
+
+local function server(options)
+  local given <const> = copy(options)
+  if given.certificate and given.key == nil then given.key = keys_of(given.certificate) end
+  if type(given.names) == "table" then
+    given.names = copy(given.names)
+    for name, value in pairs(given.names) do
+      if type(value) == "table" then
+        local context <const>, message <const>, code <const> = server(value)
+        if not context then return nil, message, code end
+        given.names[name] = context
+      end
+    end
+  end
+  local context <const>, message <const>, code <const> = core.server(given)
+  if not context then return nil, message, code end
+  contexts[context] = given.names ~= nil
+  return context
 end
 
 --- A context of a server.
@@ -51,22 +72,13 @@ end
 ---@return string? message
 ---@return string? code "tls"
 function M.server(options)
-  local given <const> = copy(options)
+  return returned(pcall(server, options))
+end
+
+local function client(options)
+  local given <const> = copy(options or {})
   if given.certificate and given.key == nil then given.key = keys_of(given.certificate) end
-  if type(given.names) == "table" then
-    given.names = copy(given.names)
-    for name, value in pairs(given.names) do
-      if type(value) == "table" then
-        local context <const>, message <const>, code <const> = M.server(value)
-        if not context then return nil, message, code end
-        given.names[name] = context
-      end
-    end
-  end
-  local context <const>, message <const>, code <const> = core.server(given)
-  if not context then return nil, message, code end
-  contexts[context] = true
-  return context
+  return core.client(given)
 end
 
 --- A context of a client. Without options it verifies the server's chain by the system's certificates, and its name.
@@ -78,9 +90,7 @@ end
 ---@return string? message
 ---@return string? code "tls"
 function M.client(options)
-  local given <const> = copy(options or {})
-  if given.certificate and given.key == nil then given.key = keys_of(given.certificate) end
-  return core.client(given)
+  return returned(pcall(client, options))
 end
 
 local default
@@ -91,7 +101,7 @@ local default
 ---@return string? code
 function M.default()
   local message, code
-  if not default then default, message, code = M.client() end
+  if not default then default, message, code = client() end
   return default, message, code
 end
 
@@ -108,7 +118,7 @@ function M.of(value, defaults)
   for name, otherwise in pairs(defaults or {}) do
     if given[name] == nil then given[name] = otherwise end
   end
-  return M.server(given)
+  return server(given)
 end
 
 local from_url <const> = { certificate = true, key = true, ca = true, verify = true }
@@ -136,11 +146,17 @@ end
 ---@return string[] failures what went wrong; those contexts stay as they were
 function M.reload()
   local count, failures = 0, {}
-  for context in pairs(contexts) do
-    local ok <const>, message <const> = context:reload()
-    count = count + 1
-    if not ok then table.insert(failures, message) end
+  local function reload_those(with_names)
+    for context, has_names in pairs(contexts) do
+      if has_names == with_names then
+        local ok <const>, message <const> = context:reload()
+        count = count + 1
+        if not ok then table.insert(failures, message) end
+      end
+    end
   end
+  reload_those(false)
+  reload_those(true)
   return count, failures
 end
 

@@ -21,25 +21,37 @@ local function connection_of(number)
   return inherited:connection()
 end
 
-local function open_channel(text)
+local function open_channel(text, other)
   local first <const>, second <const> = text:match "^(%d+),(%d+)$"
   if not first then return nil, "it is not of the form NUMBER,NUMBER" end
   local stream <const>, message <const> = connection_of(first)
   if not stream then return nil, message end
   local descriptors <const>, why <const> = connection_of(second)
   if not descriptors then return nil, why end
-  return channel.new(stream, descriptors, "the parent process")
+  return channel.new(stream, descriptors, other)
 end
 
---- Takes the channel that the environment tells of, and forgets it there: what this process starts does not see it.
+--- Opens the channel that an environment variable tells of, and forgets it there: what this process starts does not
+--- see it.
+---@param variable string
+---@param other string whom it leads to, for messages
+---@return perigee.process.Channel|false|nil channel false: there is no such variable
+---@return string? message
+function M.open(variable, other)
+  local text <const> = os.getenv(variable)
+  if not text then return false end
+  core.unset(variable)
+  local opened <const>, message <const> = open_channel(text, other)
+  if not opened then return nil, ("%s=%s: %s"):format(variable, text, message) end
+  return opened
+end
+
+--- Takes what process.start gave.
 ---@return true?
 ---@return string? message
 function M.take()
-  local text <const> = os.getenv(VARIABLE)
-  if not text then return true end
-  core.unset(VARIABLE)
-  local opened <const>, message <const> = open_channel(text)
-  if not opened then return nil, ("%s=%s: %s"):format(VARIABLE, text, message) end
+  local opened <const>, message <const> = M.open(VARIABLE, "the parent process")
+  if not opened then return opened == false or nil, message end
   local greeting <const>, why <const> = opened:receive()
   if not greeting then return nil, why end
   M.channel, M.name = opened, greeting.name

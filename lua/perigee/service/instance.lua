@@ -69,8 +69,12 @@ end
 
 --- Closes its servers and calls what on_stop registered, each protected.
 ---@param on_failure fun(message: string, fields: { traceback: string })
-function Service:stop(on_failure)
-  for _, server in ipairs(self.servers) do server:close() end
+---@param silence number? the addresses are served by another process from now on: no client is to be harmed, idle ones
+--- are closed after so many seconds
+function Service:stop(on_failure, silence)
+  for _, server in ipairs(self.servers) do
+    if silence then server:drain(silence) else server:close() end
+  end
   for _, f in ipairs(self.stop_functions) do
     local ok <const>, failure <const> = xpcall(f, with_traceback)
     if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted

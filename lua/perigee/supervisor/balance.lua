@@ -1,0 +1,64 @@
+--- Accepting for the workers: each connection is passed to the worker that has the fewest, or to a process of its own.
+
+local listener <const> = require "core.listener"
+
+local WAITING <const> = 64 -- connections that are accepted and have no worker yet; more wait in the kernel
+
+local M <const> = {}
+
+--- Of those that have room for it, the one with the fewest connections.
+local function choose(supervisor, entry)
+  local chosen, least = nil, math.huge
+  for _, slot in ipairs(supervisor.slots) do
+    local load <const> = slot:has_room(entry) and slot:load() or math.huge
+    if load < least then chosen, least = slot, load end
+  end
+  return chosen
+end
+
+--- Waits for a worker that takes it. One that dies meanwhile leaves it for the next.
+local function pass(supervisor, entry, conn)
+  while conn.is_open and not supervisor.stopping do
+    local slot <const> = choose(supervisor, entry)
+    if slot and supervisor.mode == "process" then supervisor:spend(slot) end
+    if slot and slot:pass(entry, conn) then return end
+    if not slot then supervisor.changed:wait() end
+  end
+end
+
+--- Accepts on the sockets of an entry, which become listeners.
+---@param supervisor perigee.Supervisor
+---@param entry perigee.supervisor.Entry
+---@return true?
+---@return string? message
+---@return string? code "protocol": datagrams cannot be passed
+function M.accept(supervisor, entry)
+  if entry.url:find "^udp:" then
+    if supervisor.mode == "balance" then return true end
+    return nil, ("listen on %s: datagrams cannot be served by a process for each client"):format(entry.url), "protocol"
+  end
+  local function handler(conn) pass(supervisor, entry, conn) end
+  for number, socket in pairs(entry.held) do
+    local opened <const>, message <const>, code <const> = listener.listen(socket, handler,
+      { keep_path = true, max_connections = WAITING })
+    if not opened then return nil, message, code end
+    entry.held[number] = opened
+  end
+  return true
+end
+
+--- Accepts nothing any more, and waits until what is accepted has been passed on.
+---@param supervisor perigee.Supervisor
+---@param seconds number at most
+function M.stop(supervisor, seconds)
+  for _, entry in pairs(supervisor.listeners.entries) do
+    for _, socket in pairs(entry.held) do
+      if socket.await then
+        socket:drain()
+        socket:await(1, seconds)
+      end
+    end
+  end
+end
+
+return M

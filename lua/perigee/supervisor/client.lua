@@ -1,0 +1,72 @@
+--- Asking a running process at its control socket.
+
+local json <const> = require "perigee.codec.json"
+local net <const> = require "perigee.net"
+local paths <const> = require "perigee.supervisor.paths"
+
+local CONNECT_SECONDS <const> = 5
+local ANSWER_SECONDS <const> = 90 -- an upgrade may take a minute
+
+local M <const> = {}
+
+local function connect(path)
+  return net.connect("unix:" .. path, { timeout = CONNECT_SECONDS })
+end
+
+--- The processes of this user that answer; what killed ones have left is removed.
+local function find_running()
+  local found <const> = {}
+  for _, path in ipairs(paths.list()) do
+    local conn <const>, _ <const>, code <const> = connect(path)
+    if conn then
+      conn:close()
+      found[#found + 1] = path
+    elseif code == "refused" then
+      os.remove(path)
+    end
+  end
+  return found
+end
+
+--- The control socket of the only process that this user runs.
+---@return string? path
+---@return string? message
+---@return string? code "unreachable": there is none; "exists": there are several
+function M.find()
+  local found <const> = find_running()
+  if #found == 1 then return found[1] end
+  if #found == 0 then
+    return nil, ("nothing runs: no control socket is in %s; --control PATH names one"):format(paths.directory()),
+      "unreachable"
+  end
+  return nil, "several run, so say which one: --control " .. table.concat(found, ", or --control "), "exists"
+end
+
+local function exchange(conn, request)
+  conn.timeout = ANSWER_SECONDS
+  local sent <const>, why <const>, word <const> = conn:write(json.encode(request), "\n")
+  if not sent then return nil, why, word end
+  local line <const>, message <const>, code <const> = conn:read_line(1 << 24)
+  if not line then return nil, message, code end
+  return json.decode(line)
+end
+
+--- Asks for something.
+---@param path string? of the control socket; default: that of the only process that runs
+---@param request table { command = "status" }
+---@return table? answer
+---@return string|perigee.Connection message or, with an answer, the connection: its end is the process's
+---@return string? code
+function M.ask(path, request)
+  local own <const>, why <const>, word <const> = path or M.find()
+  if not own then return nil, why, word end
+  local conn <const>, message <const>, code <const> = connect(own)
+  if not conn then return nil, message, code end
+  local answer <const>, problem <const>, short <const> = exchange(conn, request)
+  if answer and answer.ok then return answer, conn end
+  conn:close()
+  if not answer then return nil, problem, short end
+  return nil, answer.message, answer.code
+end
+
+return M

@@ -1,0 +1,124 @@
+--- The control socket of a process: `perigee status`, `perigee stop` and `perigee upgrade` ask there. A request is a line
+--- of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":, "code": }.
+
+local json <const> = require "perigee.codec.json"
+local log <const> = require "perigee.log"
+local net <const> = require "perigee.net"
+local paths <const> = require "perigee.supervisor.paths"
+local system <const> = require "core.system"
+
+local OWNER_ONLY <const> = tonumber("600", 8)
+local REQUEST_SECONDS <const> = 3600 -- that a client may stay connected between two requests
+
+--- What can be asked of a process.
+---@class perigee.supervisor.Controlled
+---@field status fun(self): table
+---@field request_stop fun(self)
+---@field upgrade nil|fun(self): integer?, string?, string?
+
+local commands <const> = {}
+
+function commands.status(target)
+  return { ok = true, status = target:status() }
+end
+
+function commands.stop(target)
+  target:request_stop()
+  return { ok = true, pid = system.pid() }
+end
+
+function commands.upgrade(target)
+  if not target.upgrade then
+    return { ok = false, message = "upgrade: this process has no supervisor: run it with --workers", code = "protocol" }
+  end
+  local pid <const>, message <const>, code <const> = target:upgrade()
+  return { ok = pid ~= nil, pid = pid, message = message, code = code }
+end
+
+local function answer_of(target, line)
+  local request <const> = json.decode(line)
+  local command <const> = type(request) == "table" and commands[request.command]
+  if not command then return { ok = false, message = "there is no such command", code = "protocol" } end
+  log.debug("control", { command = request.command })
+  return command(target)
+end
+
+local function is_allowed(conn)
+  local peer <const> = conn.peer_credentials
+  return peer ~= nil and (peer.uid == 0 or peer.uid == system.user_id())
+end
+
+local function handler_of(target)
+  return function(conn)
+    if not is_allowed(conn) then
+      conn:write(json.encode { ok = false, message = "this is another user's process", code = "denied" }, "\n")
+      return
+    end
+    conn.timeout = REQUEST_SECONDS
+    for line in conn:lines() do
+      if not conn:write(json.encode(answer_of(target, line)), "\n") then return end
+    end
+  end
+end
+
+---@class perigee.supervisor.Control
+---@field path string
+---@field server perigee.Server
+local Control <const> = {}
+Control.__index = Control
+
+--- Is the socket at the path still this one? A process that has taken our place has put its own there.
+local function is_ours(self)
+  return self.path:find "^@" == nil and not self.is_replaced
+end
+
+--- Answers no new client. Closing twice does nothing.
+---@param is_replaced boolean? another process has the path now
+function Control:close(is_replaced)
+  self.is_replaced = self.is_replaced or is_replaced
+  if not self.server.is_open then return end
+  self.server:close()
+  if is_ours(self) then os.remove(self.path) end
+end
+
+local M <const> = {}
+
+local function serve(path, target)
+  local server <const>, message <const>, code <const> = net.serve("unix:" .. path, handler_of(target),
+    { keep_path = true, max_connections = 64 })
+  if not server then return nil, message, code end
+  local set <const>, why <const>, word <const> = system.set_mode(path, OWNER_ONLY)
+  if set then return server end
+  server:close()
+  return nil, why, word
+end
+
+--- In the place of a socket that is served there by somebody else, in one step.
+local function serve_over(path, target)
+  local beside <const> = ("%s.%d"):format(path, system.pid())
+  local server <const>, message <const>, code <const> = serve(beside, target)
+  if not server then return nil, message, code end
+  local moved <const>, why <const> = os.rename(beside, path)
+  if moved then return server end
+  server:close()
+  os.remove(beside)
+  return nil, why, "denied"
+end
+
+--- Opens the control socket of this process.
+---@param path string? default: see perigee.supervisor.paths
+---@param target perigee.supervisor.Controlled
+---@param is_successor boolean? the process whose place we take has one there
+---@return perigee.supervisor.Control?
+---@return string? message
+---@return string? code "exists": another process has it
+function M.open(path, target, is_successor)
+  local own <const>, why <const>, word <const> = path or paths.own()
+  if not own then return nil, why, word end
+  local open <const> = path and is_successor and serve_over or serve
+  local server <const>, message <const>, code <const> = open(own, target)
+  if not server then return nil, message, code end
+  return setmetatable({ path = own, server = server }, Control)
+end
+
+return M

@@ -1,0 +1,302 @@
+--- The supervisor: it owns the listening sockets and starts worker processes that serve them, starts those again that die,
+--- and hands everything over to a new binary when it is told to.
+
+local balance <const> = require "perigee.supervisor.balance"
+local control <const> = require "perigee.supervisor.control"
+local core <const> = require "core.task"
+local listeners <const> = require "perigee.supervisor.listeners"
+local log <const> = require "perigee.log"
+local slots <const> = require "perigee.supervisor.slot"
+local status <const> = require "perigee.supervisor.status"
+local system <const> = require "core.system"
+local systemd <const> = require "perigee.supervisor.systemd"
+local tls <const> = require "perigee.tls"
+local upgrade <const> = require "perigee.supervisor.upgrade"
+
+local KILL_SECONDS <const> = 2     -- after the drain time, for a worker to end by itself
+local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get a worker, before an upgrade
+
+---@class perigee.Supervisor
+---@field mode "shared"|"balance"|"process"
+---@field argv string[] of the command line, for workers
+---@field program string the path of the binary, for an upgrade
+---@field user string? that workers run as
+---@field drain number seconds
+---@field limit integer processes, of mode "process"
+---@field slots perigee.supervisor.Slot[]
+---@field listeners perigee.supervisor.Listeners
+---@field predecessor perigee.supervisor.Predecessor? the supervisor whose place this one takes
+---@field manager perigee.systemd.Manager
+---@field control perigee.supervisor.Control?
+---@field tickets string the secret of TLS session tickets
+---@field scope perigee.Scope of its own tasks
+---@field changed any a waitlist that is woken by all that happens to workers
+---@field ready boolean all workers have loaded their scripts
+---@field stopping boolean
+---@field handed_over boolean another supervisor goes on
+---@field failed string? why it cannot go on
+local Supervisor <const> = {}
+Supervisor.__index = Supervisor
+
+-- What slots tell.
+
+local function all_loaded(self)
+  for _, slot in ipairs(self.slots) do
+    if not slot.has_loaded then return false end
+  end
+  return true
+end
+
+---@param slot perigee.supervisor.Slot
+function Supervisor:on_loaded(slot)
+  self.shown = {}
+  slot.first_failed = false
+  self.changed:wake(math.huge)
+  if self.ready or not all_loaded(self) then return end
+  self.ready = true
+  self.scope:spawn(self.on_ready, self)
+end
+
+local function show_failure(self, slot, outcome)
+  local failure <const> = slot.failure
+  if not failure then
+    log.error("the worker ended before its scripts were loaded", { worker = slot.number, exit = outcome.exit,
+      signal = outcome.signal, reason = outcome.reason })
+  elseif not self.shown[failure.message] then
+    self.shown[failure.message] = true
+    log.of(failure.service).error(failure.message, { traceback = failure.traceback })
+  end
+end
+
+--- Its scripts could not be loaded: when that is so with all, or this is an upgrade, there is no point in going on.
+---@param slot perigee.supervisor.Slot
+---@param outcome table
+function Supervisor:on_load_failure(slot, outcome)
+  show_failure(self, slot, outcome)
+  slot.first_failed = not slot.has_loaded
+  local hopeless = not self.ready
+  for _, other in ipairs(self.slots) do hopeless = hopeless and other.first_failed end
+  if hopeless or self.predecessor and not self.ready then
+    self.failed = slot.failure and slot.failure.message or outcome.reason or "a worker ended before it had loaded"
+    self.stopping = true
+  end
+end
+
+---@param slot perigee.supervisor.Slot
+function Supervisor:on_ended(slot)
+  if self.mode == "process" and not self.stopping then
+    for i, other in ipairs(self.slots) do
+      if other == slot then table.remove(self.slots, i) break end
+    end
+    self:keep_spare()
+  end
+  self.changed:wake(math.huge)
+end
+
+-- Processes for one client each.
+
+--- Starts a process that waits for the next client, unless there is one, or there are as many as there may be.
+function Supervisor:keep_spare()
+  if self.stopping or #self.slots >= self.limit then return end
+  for _, slot in ipairs(self.slots) do
+    if not slot.is_spent then return end
+  end
+  self.started = self.started + 1
+  self:add_slot(self.started)
+end
+
+--- The slot gets its only client.
+---@param slot perigee.supervisor.Slot
+function Supervisor:spend(slot)
+  slot.is_spent = true
+  self:keep_spare()
+end
+
+function Supervisor:add_slot(number)
+  local slot <const> = slots.new(self, number)
+  table.insert(self.slots, slot)
+  self.scope:spawn(slot.live_on, slot)
+end
+
+-- Its life.
+
+local function report_listening(self)
+  local names <const> = {}
+  for _, entry in pairs(self.listeners.entries) do names[#names + 1] = entry end
+  table.sort(names, function(a, b) return a.key < b.key end)
+  for _, entry in ipairs(names) do
+    log.of(entry.service).info("listening", { address = entry.address, workers = self.listeners.workers })
+  end
+end
+
+--- All workers serve.
+function Supervisor:on_ready()
+  report_listening(self)
+  self.listeners:close_spares()
+  if not self:open_control() then return end
+  if self.predecessor then self.predecessor:tell_ready() end
+  self.manager:notify("READY=1", ("MAINPID=%d"):format(system.pid()))
+end
+
+--- Opens the control socket. One that was named must be had.
+---@return boolean
+function Supervisor:open_control()
+  if self.control then return true end
+  local opened <const>, message <const> = control.open(self.control_path, self, self.predecessor ~= nil)
+  if opened then
+    self.control = opened
+    return true
+  end
+  log.error("no control socket", { reason = message })
+  if not self.control_path then return true end
+  self.failed = message
+  self:request_stop()
+  return false
+end
+
+--- Makes it stop: gracefully, and at once when it is asked again.
+---@param name string? of a signal
+---@param number integer?
+function Supervisor:request_stop(name, number)
+  if self.stopping and number then
+    for _, slot in ipairs(self.slots) do slot:kill() end
+    system.exit(128 + number)
+  end
+  if name then log.info("stopping", { signal = "SIG" .. name }) end
+  self.stopping = true
+  self.changed:wake(math.huge)
+end
+
+local function watch_signals(self)
+  system.on_signal("TERM", function() self:request_stop("TERM", 15) end)
+  system.on_signal("INT", function() self:request_stop("INT", 2) end)
+  system.on_signal("USR2", function() self:upgrade() end)
+  system.on_signal("HUP", function()
+    for _, slot in ipairs(self.slots) do slot:reload() end
+  end)
+end
+
+local function has_ended(self)
+  for _, slot in ipairs(self.slots) do
+    if slot.state ~= "ended" then return false end
+  end
+  return true
+end
+
+local function wait_for_slots(self, deadline)
+  while not has_ended(self) and core.now() < deadline do self.changed:wait(deadline - core.now()) end
+  return has_ended(self)
+end
+
+--- Stops all workers. Those that have not ended after the drain time are killed.
+local function finish(self)
+  if not self.handed_over then self.manager:notify "STOPPING=1" end
+  self.listeners:close(self.handed_over)
+  for _, slot in ipairs(self.slots) do slot:stop(self.handed_over) end
+  if wait_for_slots(self, core.now() + self.drain + KILL_SECONDS) then return end
+  for _, slot in ipairs(self.slots) do
+    if slot.state ~= "ended" then log.warn("the worker does not end: it is killed", { worker = slot.number }) end
+    slot:kill()
+  end
+  wait_for_slots(self, core.now() + KILL_SECONDS)
+end
+
+--- Replaces this supervisor by one of the binary that is at its path now. Waits until that serves, or has failed.
+---@return integer? pid of the new one
+---@return string? message
+---@return string? code
+function Supervisor:upgrade()
+  if self.upgrading or self.stopping or not self.ready then
+    return nil, "upgrade: this is not the moment: it is starting, stopping or being upgraded", "exists"
+  end
+  self.upgrading = true
+  self.manager:notify("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.now() * 1e6 // 1))
+  local pid <const>, message <const>, code <const> = upgrade.start(self)
+  self.upgrading = false
+  if not pid then
+    log.error("the upgrade has failed: everything stays as it was", { reason = message })
+    self.manager:notify "READY=1"
+    return nil, message, code
+  end
+  log.info("upgraded: the connections that are left are drained", { successor = pid })
+  self.manager:notify("READY=1", ("MAINPID=%d"):format(pid))
+  self.handed_over = true
+  self.control:close()
+  balance.stop(self, HAND_OVER_SECONDS)
+  self:request_stop()
+  return pid
+end
+
+--- What `perigee status` shows.
+---@return table
+function Supervisor:status()
+  local workers <const>, own <const> = {}, {}
+  core.group(function(group)
+    for i, slot in ipairs(self.slots) do
+      group:spawn(function() workers[i] = slot:status() end)
+    end
+  end)
+  for _, entry in pairs(self.listeners.entries) do
+    own[#own + 1] = { service = entry.service, address = entry.address }
+  end
+  table.sort(own, function(a, b) return a.address < b.address end)
+  local state <const> = self.stopping and "stopping" or self.upgrading and "upgrading" or self.ready and "serving"
+  return { pid = system.pid(), state = state or "loading", mode = self.mode, age = core.now() - self.began,
+    memory = status.memory_of(system.pid()), listeners = own, workers = workers }
+end
+
+local function take_sockets(self)
+  local sockets <const>, message <const> = systemd.sockets()
+  if not sockets then return nil, message end
+  for _, socket in ipairs(sockets) do
+    self.listeners:add_spare(socket.descriptor, { shared = true, foreign = true })
+  end
+  if not self.predecessor then return true end
+  return self.predecessor:take_sockets(self.listeners)
+end
+
+local function start(self)
+  watch_signals(self)
+  local taken <const>, message <const> = take_sockets(self)
+  if not taken then
+    log.error("the sockets cannot be taken over", { reason = message })
+    return false
+  end
+  if not self.predecessor and not self:open_control() then return false end
+  self.scope:spawn(self.manager.keep_watchdog, self.manager)
+  for number = 1, self.mode == "process" and 1 or self.listeners.workers do self:add_slot(number) end
+  return true
+end
+
+--- Runs to its end.
+---@return integer status 0: it was stopped, or its scripts have ended; 1: it could not start
+function Supervisor:run()
+  if not start(self) then return 1 end
+  while not self.stopping and not has_ended(self) do self.changed:wait() end
+  self.stopping = true
+  finish(self)
+  if self.control then self.control:close() end
+  if self.failed and self.predecessor and not self.ready then self.predecessor:tell_failed(self.failed) end
+  return self.failed and 1 or 0
+end
+
+local M <const> = {}
+
+---@param arguments table of the command line
+---@param predecessor perigee.supervisor.Predecessor?
+---@return perigee.Supervisor
+function M.new(arguments, predecessor)
+  local mode <const> = arguments.process_per_client and "process" or arguments.balance and "balance" or "shared"
+  local self <const> = setmetatable({ mode = mode, argv = arguments.argv, program = upgrade.program(arguments.argv[0]),
+    user = arguments.user, drain = arguments.drain, limit = arguments.processes, control_path = arguments.control,
+    slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
+    manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
+    scope = core.scope(), changed = core.waitlist(), ready = false, stopping = false, handed_over = false, shown = {},
+    started = 1, began = core.now() }, Supervisor)
+  if mode ~= "shared" then
+    self.listeners.on_bound = function(entry) return balance.accept(self, entry) end
+  end
+  return self
+end
+
+return M

@@ -1,0 +1,189 @@
+--- The sockets of a supervisor. It binds what a worker asks for, and keeps it for its whole life: when a worker dies, its
+--- clients that are not accepted yet wait for the next one.
+
+local semaphore <const> = require "perigee.task.semaphore"
+local sockets <const> = require "perigee.supervisor.sockets"
+
+---@class perigee.supervisor.Request
+---@field service string
+---@field url string an address, resolved
+---@field occurrence integer the service's first, second ... server of that URL
+---@field options table of the socket
+---@field limit integer? connections that a worker may have there
+
+---@class perigee.supervisor.Entry: perigee.supervisor.Request
+---@field key string
+---@field address string where it is bound
+---@field shared boolean all workers have the same sockets; otherwise each has its own, which share a port
+---@field foreign boolean somebody else has bound them, and minds their files
+---@field held table<integer, any> descriptors, or listeners; by the worker's number, but for more than there are workers
+
+--- A socket that nobody has asked for yet: systemd's, or of the supervisor before.
+---@class perigee.supervisor.Spare
+---@field descriptor perigee.Descriptor
+---@field place string
+---@field key string?
+---@field shared boolean
+---@field foreign boolean
+
+---@class perigee.supervisor.Listeners
+---@field entries table<string, perigee.supervisor.Entry>
+---@field spares perigee.supervisor.Spare[]
+---@field workers integer how many there are
+---@field shared boolean all sockets are shared
+---@field on_bound (fun(entry: perigee.supervisor.Entry): boolean?, string?, string?)? has a use for a new one
+local Listeners <const> = {}
+Listeners.__index = Listeners
+
+local function key_of(request)
+  return ("%s %s %d"):format(request.service, request.url, request.occurrence)
+end
+
+local function is_wildcard_of(spare, place)
+  return spare.foreign and spare.place:gsub(" :: ", " 0.0.0.0 ") == place
+end
+
+--- The spares of a request: those with its key, or else those at its place.
+local function spares_for(self, request, key)
+  local place <const> = sockets.place_of_url(request.url)
+  local function pick(fits)
+    local picked <const>, left <const> = {}, {}
+    for _, spare in ipairs(self.spares) do table.insert(fits(spare) and picked or left, spare) end
+    if #picked > 0 then self.spares = left end
+    return #picked > 0 and picked
+  end
+  return pick(function(spare) return spare.key == key end)
+    or pick(function(spare) return spare.place == place end)
+    or pick(function(spare) return is_wildcard_of(spare, place) end)
+end
+
+local function from_spares(self, request, key)
+  local found <const> = #self.spares > 0 and spares_for(self, request, key)
+  if not found then return nil end
+  local entry <const> = { held = {}, shared = self.shared, foreign = false }
+  for i, spare in ipairs(found) do
+    entry.held[i] = spare.descriptor
+    entry.shared, entry.foreign = entry.shared or spare.shared, entry.foreign or spare.foreign
+  end
+  return entry
+end
+
+local function bind_first(self, request, number)
+  local shared <const> = self.shared or request.url:find "^unix:" ~= nil
+  local socket <const>, message <const>, code <const> = sockets.bind(request.url, request.options,
+    not shared and "first" or nil)
+  if not socket then return nil, message, code end
+  return { held = { [shared and 1 or number] = socket }, shared = shared, foreign = false }
+end
+
+local function address_of(url, socket)
+  return sockets.is_any_port(url) and sockets.with_port(url, socket.address.port) or url
+end
+
+--- The entry of a request; its first socket is bound now, if it has none yet.
+---@param request perigee.supervisor.Request
+---@param number integer of the worker that asks
+---@return perigee.supervisor.Entry?
+---@return string? message
+---@return string? code
+function Listeners:find(request, number)
+  local _ <close> = self.binding:acquire()
+  local key <const> = key_of(request)
+  if self.entries[key] then return self.entries[key] end
+  local entry, message, code = from_spares(self, request, key)
+  if not entry then entry, message, code = bind_first(self, request, number) end
+  if not entry then return nil, message, code end
+  for name, value in pairs(request) do entry[name] = value end
+  entry.key, entry.address = key, address_of(request.url, select(2, next(entry.held)))
+  local fine, why, word = true
+  if self.on_bound then fine, why, word = self.on_bound(entry) end
+  if not fine then return nil, why, word end
+  self.entries[key] = entry
+  return entry
+end
+
+--- A worker that had no socket of its own yet gets one.
+local function bind_own(self, entry, number)
+  local _ <close> = self.binding:acquire()
+  if entry.held[number] then return true end
+  local socket <const>, message <const>, code <const> = sockets.bind(entry.address, entry.options, "next")
+  if not socket then return nil, message, code end
+  entry.held[number] = socket
+  return true
+end
+
+local function of_worker(self, entry, number)
+  local list <const> = {}
+  for index, socket in pairs(entry.held) do
+    if (index - 1) % self.workers + 1 == number then list[#list + 1] = socket end
+  end
+  return list
+end
+
+--- The sockets of an entry that a worker is to serve.
+---@param entry perigee.supervisor.Entry
+---@param number integer of the worker
+---@return any[]? sockets
+---@return string? message
+---@return string? code
+function Listeners:sockets_of(entry, number)
+  if entry.shared then return { table.unpack(entry.held) } end
+  if #of_worker(self, entry, number) == 0 then
+    local bound <const>, message <const>, code <const> = bind_own(self, entry, number)
+    if not bound then return nil, message, code end
+  end
+  return of_worker(self, entry, number)
+end
+
+--- Keeps a socket until somebody asks for its address.
+---@param socket perigee.Descriptor
+---@param record { key: string?, shared: boolean, foreign: boolean } as of export
+function Listeners:add_spare(socket, record)
+  local kind <const> = socket.kind == "datagram" and "datagram" or "stream"
+  table.insert(self.spares, { descriptor = socket, key = record.key, shared = record.shared, foreign = record.foreign,
+    place = socket.address and sockets.place_of(kind, socket.address) or "" })
+end
+
+--- Closes those that nobody has asked for.
+function Listeners:close_spares()
+  for _, spare in ipairs(self.spares) do spare.descriptor:close() end
+  self.spares = {}
+end
+
+--- All sockets, for a supervisor that takes over.
+---@return { key: string, shared: boolean, foreign: boolean }[] records
+---@return any[] sockets one for each
+function Listeners:export()
+  local records <const>, list <const> = {}, {}
+  for key, entry in pairs(self.entries) do
+    for _, socket in pairs(entry.held) do
+      records[#records + 1] = { key = key, shared = entry.shared, foreign = entry.foreign }
+      list[#list + 1] = socket
+    end
+  end
+  return records, list
+end
+
+--- Closes all. The files of Unix sockets are removed, unless somebody else has them now.
+---@param handed_over boolean
+function Listeners:close(handed_over)
+  for _, entry in pairs(self.entries) do
+    for _, socket in pairs(entry.held) do socket:close() end
+    local path <const> = not handed_over and not entry.foreign and entry.url:match "^unix:([^@].*)$"
+    if path then os.remove(path) end
+  end
+  self.entries = {}
+  self:close_spares()
+end
+
+local M <const> = {}
+
+---@param workers integer
+---@param shared boolean all sockets are shared by all workers
+---@return perigee.supervisor.Listeners
+function M.new(workers, shared)
+  return setmetatable({ entries = {}, spares = {}, workers = workers, shared = shared, binding = semaphore(1) },
+    Listeners)
+end
+
+return M

@@ -1,0 +1,253 @@
+--- A worker as its supervisor sees it: a process that is started again when it dies.
+
+local connected <const> = require "perigee.process.connected"
+local core <const> = require "core.task"
+local log <const> = require "perigee.log"
+local semaphore <const> = require "perigee.task.semaphore"
+local status <const> = require "perigee.supervisor.status"
+local systemd <const> = require "perigee.supervisor.systemd"
+local worker <const> = require "perigee.supervisor.worker"
+
+local QUICK <const> = 1                       -- seconds: one that dies within them may do so again and again
+local FIRST_REST <const>, LONGEST_REST <const> = 0.1, 10
+local ANSWER_SECONDS <const> = 1              -- for its status
+local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process that has ended
+
+---@class perigee.supervisor.Slot
+---@field number integer from 1
+---@field supervisor perigee.Supervisor
+---@field state "loading"|"serving"|"stopping"|"waiting"|"ended"
+---@field child perigee.Child? the process now
+---@field began number when it was started, on the loop's clock
+---@field restarts integer
+---@field quick integer deaths in its first second, one after the other
+---@field has_loaded boolean one of its processes has
+---@field failure table? why the process could not load its scripts
+---@field is_spent boolean the process has got its only connection, or has ended well: it is not started again
+---@field loads table<string, { sent: integer, ended: integer }> connections by listener, of those that are passed
+local Slot <const> = {}
+Slot.__index = Slot
+
+-- Messages of the worker.
+
+local handlers <const> = {}
+
+function handlers.listen(self, channel, id, request)
+  local listeners <const> = self.supervisor.listeners
+  local entry, sockets, message, code
+  entry, message, code = listeners:find(request, self.number)
+  if entry then sockets, message, code = listeners:sockets_of(entry, self.number) end
+  if not sockets then return channel:send("failed", id, message, code) end
+  local _ <close> = self.passing:acquire()
+  channel:send("listening", id, #sockets)
+  for _, socket in ipairs(sockets) do channel:send_fd(socket) end
+  self.loads[entry.key] = { sent = 0, ended = 0 }
+end
+
+function handlers.loaded(self)
+  self.state, self.has_loaded = "serving", true
+  self.supervisor:on_loaded(self)
+end
+
+function handlers.failed(self, _, service, message, traceback)
+  self.failure = { service = service, message = message, traceback = traceback }
+end
+
+function handlers.finished(self)
+  self.is_spent = true
+end
+
+function handlers.ended(self, _, key, count)
+  if self.loads[key] then self.loads[key].ended = count end
+  self.supervisor.changed:wake(math.huge)
+end
+
+function handlers.closed(self, _, key)
+  self.loads[key] = nil
+end
+
+function handlers.status(self, _, answer)
+  self.answer = answer
+  self.answered:wake(math.huge)
+end
+
+local function serve_messages(self, channel)
+  for kind, first, second, third in channel:messages() do handlers[kind](self, channel, first, second, third) end
+end
+
+-- Passing connections to it.
+
+--- How many connections that were passed to it have not ended.
+---@return integer
+function Slot:load()
+  local load = 0
+  for _, counts in pairs(self.loads) do load = load + counts.sent - counts.ended end
+  return load
+end
+
+--- May it get one more for this listener?
+---@param entry perigee.supervisor.Entry
+---@return boolean
+function Slot:has_room(entry)
+  local counts <const> = self.loads[entry.key]
+  if self.state ~= "serving" or not counts or self.is_spent then return false end
+  return counts.sent - counts.ended < (entry.limit or math.huge)
+end
+
+--- Passes a connection on. When that fails, the connection is as it was.
+---@param entry perigee.supervisor.Entry
+---@param conn perigee.Connection
+---@return boolean passed
+function Slot:pass(entry, conn)
+  local channel <const>, counts <const> = self.child.channel, self.loads[entry.key]
+  counts.sent = counts.sent + 1
+  local _ <close> = self.passing:acquire()
+  if channel:send_fd(conn) and channel:send("connection", entry.key) then return true end
+  counts.sent = counts.sent - 1
+  return false
+end
+
+-- Its process.
+
+local function environment()
+  local variables <const> = { PERIGEE_UPGRADE = false, PERIGEE_CONTROL = false }
+  for _, name in ipairs(systemd.variables) do variables[name] = false end
+  return variables
+end
+
+local function start_process(self)
+  local supervisor <const> = self.supervisor
+  local arguments <const> = { connected.binary(), table.unpack(supervisor.argv) }
+  local options <const> = { user = supervisor.user, environment = environment(), stderr = "inherit" }
+  local child <const>, message <const> = connected.start(arguments, options, worker.variable, "worker " .. self.number)
+  if not child then return nil, message end
+  child.channel:send { number = self.number, mode = supervisor.mode, tickets = supervisor.tickets }
+  return child
+end
+
+local function describe(outcome)
+  return { exit = outcome.exit, signal = outcome.signal, reason = outcome.reason }
+end
+
+local function fields_of(self, more)
+  local fields <const> = { worker = self.number, pid = self.child and self.child.pid }
+  for name, value in pairs(more or {}) do fields[name] = value end
+  return fields
+end
+
+--- Processes for one client come and go too often to be told of.
+local function supervisor_has_many(self)
+  return self.supervisor.mode == "process"
+end
+
+--- One process from its start to its end.
+---@return { exit: integer?, signal: string?, reason: string? } outcome
+local function live(self)
+  self.began, self.state, self.failure, self.loads, self.child = core.now(), "loading", nil, {}, nil
+  local child <const>, message <const> = start_process(self)
+  if not child then return { reason = message } end
+  self.child = child
+  local announce <const> = supervisor_has_many(self) and log.debug or log.info
+  announce("worker started", fields_of(self))
+  if self.supervisor.stopping then self:stop() end
+  local listening <const> = core.spawn(serve_messages, self, child.channel)
+  local outcome <const> = child:wait() or {}
+  listening:join(LAST_WORDS_SECONDS)
+  listening:cancel()
+  child:close()
+  return outcome
+end
+
+local function report_end(self, outcome)
+  local fields <const> = fields_of(self, describe(outcome))
+  if self.failure then return self.supervisor:on_load_failure(self) end
+  if self.state == "stopping" or self.is_spent and outcome.exit == 0 then
+    return log.debug("worker ended", fields)
+  end
+  log.warn("worker ended", fields)
+end
+
+--- How long to wait before the next start: nothing, but for one that dies at once again and again.
+local function rest_of(self)
+  local quick <const> = core.now() - self.began < QUICK
+  self.quick = quick and self.quick + 1 or 0
+  if self.quick < 2 then return self.failure and FIRST_REST or 0 end
+  return math.min(LONGEST_REST, FIRST_REST * 2 ^ (self.quick - 2))
+end
+
+local function rest(self, outcome)
+  local seconds <const> = rest_of(self)
+  if self.quick > 1 then
+    local fields <const> = fields_of(self, describe(outcome))
+    fields.deaths, fields.seconds = self.quick, seconds
+    log.error("crash loop: the worker dies as soon as it is started", fields)
+  end
+  self.state = "waiting"
+  if seconds > 0 then self.wake:wait(seconds) end
+end
+
+--- The life of the slot, in a task of its own: until the supervisor stops, or the scripts have ended by themselves.
+function Slot:live_on()
+  while true do
+    local outcome <const> = live(self)
+    report_end(self, outcome)
+    self.loads = {}
+    self.supervisor.changed:wake(math.huge)
+    if self.supervisor.stopping or self.is_spent then break end
+    rest(self, outcome)
+    if self.supervisor.stopping then break end
+    self.restarts = self.restarts + 1
+  end
+  self.state = "ended"
+  self.supervisor:on_ended(self)
+end
+
+local function tell(self, kind)
+  local child <const> = self.child
+  if child and child.is_running then self.supervisor.scope:spawn(child.channel.send, child.channel, kind) end
+end
+
+--- Tells it to stop; one that waits is not started any more.
+---@param gently boolean? its addresses are served by somebody else from now on
+function Slot:stop(gently)
+  if self.state ~= "waiting" and self.state ~= "ended" then self.state = "stopping" end
+  tell(self, gently and "drain" or "stop")
+  self.wake:wake(math.huge)
+end
+
+--- It is to read its certificates again.
+function Slot:reload()
+  tell(self, "reload")
+end
+
+function Slot:kill()
+  if self.child and self.child.is_running then self.child:kill() end
+end
+
+--- What it tells about itself, with what its supervisor knows.
+---@return table
+function Slot:status()
+  self.answer = nil
+  tell(self, "status")
+  if self.child and self.child.is_running then self.answered:wait(ANSWER_SECONDS) end
+  local answer <const> = self.answer or { listeners = {} }
+  local is_silent <const> = not self.answer and self.state == "serving"
+  answer.worker, answer.state, answer.restarts = self.number, is_silent and "silent" or self.state, self.restarts
+  answer.pid = self.child and self.child.is_running and self.child.pid or nil
+  answer.age = core.now() - self.began
+  answer.memory = answer.pid and status.memory_of(answer.pid)
+  return answer
+end
+
+local M <const> = {}
+
+---@param supervisor perigee.Supervisor
+---@param number integer
+---@return perigee.supervisor.Slot
+function M.new(supervisor, number)
+  return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
+    quick = 0, has_loaded = false, is_spent = false, loads = {}, passing = semaphore(1), wake = core.waitlist(),
+    answered = core.waitlist() }, Slot)
+end
+
+return M

@@ -1,0 +1,106 @@
+--- Binding sockets for others, and recognising where a socket is bound.
+
+local address <const> = require "core.address"
+local descriptor <const> = require "core.descriptor"
+local listener <const> = require "core.listener"
+
+local M <const> = {}
+
+local OPTIONS <const> = {
+  stream = { "backlog", "receive_buffer", "send_buffer", "keepalive", "nodelay", "v6only" },
+  datagram = { "receive_buffer", "send_buffer", "v6only", "broadcast" },
+}
+
+---@param url string
+---@return "stream"|"datagram"
+function M.kind_of(url)
+  return url:find "^udp:" and "datagram" or "stream"
+end
+
+--- Where an address is, whatever protocol is spoken there.
+---@param kind "stream"|"datagram"
+---@param at perigee.Address
+---@return string
+function M.place_of(kind, at)
+  if at.scheme == "unix" then return "unix " .. at.host end
+  return ("%s %s %d"):format(kind, at.host, at.port)
+end
+
+---@param url string
+---@return string? place as of place_of
+function M.place_of_url(url)
+  local found <const> = address.lookup(url)
+  return found and M.place_of(M.kind_of(url), found[1])
+end
+
+--- Is it bound where any free port was asked for?
+---@param url string
+---@return boolean
+function M.is_any_port(url)
+  return not url:find "^unix:" and url:find ":0$" ~= nil
+end
+
+--- The same URL with a port in place of 0.
+---@param url string
+---@param port integer
+---@return string
+function M.with_port(url, port)
+  return (url:gsub(":0$", ":" .. port))
+end
+
+--- Those of the options of a server that its socket has.
+---@param kind "stream"|"datagram"
+---@param given table?
+---@return table
+function M.options_of(kind, given)
+  local options <const> = {}
+  for _, name in ipairs(OPTIONS[kind]) do options[name] = given and given[name] end
+  return options
+end
+
+local function open(kind, at, options)
+  if kind == "datagram" then return descriptor.bind(at, options) end
+  return descriptor.listen(at, options)
+end
+
+local function with(options, name, value)
+  local more <const> = { [name] = value }
+  for key, old in pairs(options) do more[key] = old end
+  return more
+end
+
+--- Does somebody else have the address? A socket that shares its port would not notice.
+local function probe(kind, url, options)
+  if kind == "datagram" then
+    local socket <const>, message <const>, code <const> = descriptor.bind(assert(address.lookup(url))[1], options)
+    if socket then socket:close() end
+    return socket and true, message, code
+  end
+  local plain <const> = url:gsub("^%a+:", "tcp:")
+  local free <const>, message <const>, code <const> = listener.probe(assert(address.lookup(plain))[1], options)
+  if free then return true end
+  local from <const>, to <const> = message:find(plain, 1, true)
+  return nil, from and message:sub(1, from - 1) .. url .. message:sub(to + 1) or message, code
+end
+
+--- Binds an address. `sharing`: more sockets are to be bound there, which share its port.
+---@param url string of an address, not of a name
+---@param options table of options_of
+---@param sharing "first"|"next"|nil
+---@return perigee.Descriptor?
+---@return string? message
+---@return string? code
+function M.bind(url, options, sharing)
+  local kind <const> = M.kind_of(url)
+  local found <const>, message <const>, code <const> = address.lookup(url)
+  if not found then return nil, message, code end
+  if sharing == "first" and not M.is_any_port(url) then
+    local free <const>, why <const>, word <const> = probe(kind, url, options)
+    if not free then return nil, why, word end
+  end
+  local given = sharing and with(options, "reuseport", true) or options
+  if kind == "stream" then given = with(given, "keep_path", true) end
+  return open(kind, found[1], given)
+end
+
+return M

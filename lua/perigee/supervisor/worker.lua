@@ -1,0 +1,224 @@
+--- A worker: the process that serves, where a supervisor has the sockets. It asks the supervisor for each address that a
+--- script serves, and does what the supervisor says.
+
+local core <const> = require "core.task"
+local inherited <const> = require "perigee.process.inherited"
+local log <const> = require "perigee.log"
+local runs <const> = require "perigee.service.run"
+local sockets <const> = require "perigee.supervisor.sockets"
+local status <const> = require "perigee.supervisor.status"
+local tls <const> = require "perigee.tls"
+
+--- What a service has of one address.
+---@class perigee.supervisor.Claim
+---@field key string
+---@field granted boolean? the supervisor has given its sockets
+---@field sockets any[]? that it is served by; nil: not yet
+---@field adopted integer connections that the supervisor has passed
+---@field adoption any a waitlist that is woken by each
+
+---@class perigee.supervisor.Worker
+---@field number integer from 1
+---@field mode "shared"|"balance"|"process"
+---@field run perigee.service.Run
+---@field channel perigee.process.Channel
+---@field claims table<string, perigee.supervisor.Claim>
+---@field asked table<integer, table> questions that the supervisor has not answered, by number
+---@field scope perigee.Scope of its own tasks
+local Worker <const> = {}
+Worker.__index = Worker
+
+local M <const> = { variable = "PERIGEE_WORKER" }
+
+-- Asking for sockets.
+
+local function is_open(claim)
+  if not claim.sockets then return true end
+  for _, socket in ipairs(claim.sockets) do
+    if socket.is_open then return true end
+  end
+  return false
+end
+
+--- The first of the servers of a URL that is not there, or is closed by now. An address with a port can be had once.
+local function free_occurrence(self, service, url)
+  local occurrence = 1
+  while true do
+    local key <const> = ("%s %s %d"):format(service, url, occurrence)
+    if not self.claims[key] or not is_open(self.claims[key]) then return occurrence, key end
+    if not sockets.is_any_port(url) then return nil, ("listen on %s: Address already in use"):format(url), "exists" end
+    occurrence = occurrence + 1
+  end
+end
+
+--- To be held in a <close> variable: calls `f` at the end of the block, however that comes.
+local function finally(f)
+  return setmetatable({}, { __close = f })
+end
+
+--- The descriptors that the supervisor gives for an address.
+local function ask(self, request)
+  self.questions = self.questions + 1
+  local id <const>, question <const> = self.questions, { asker = core.waitlist() }
+  self.asked[id] = question
+  local _ <close> = finally(function() self.asked[id] = nil end)
+  local sent <const>, message <const>, code <const> = self.channel:send("listen", id, request)
+  if not sent then return nil, message, code end
+  while not question.answer do question.asker:wait() end
+  return question.answer.descriptors, question.answer.message, question.answer.code
+end
+
+local function answer(self, id, reply)
+  local question <const> = self.asked[id]
+  if question then
+    question.answer = reply
+    question.asker:wake()
+  else
+    for _, descriptor in ipairs(reply.descriptors or {}) do descriptor:close() end
+  end
+end
+
+local function answer_all(self, reply)
+  for id in pairs(self.asked) do answer(self, id, reply) end
+end
+
+local function server_options(self, url)
+  if sockets.kind_of(url) == "datagram" then return {} end
+  return { keep_path = true, paused = self.mode ~= "shared" }
+end
+
+--- What an address of a service is served by: see perigee.server.supplier.
+function Worker:supply(service, at, options)
+  local url <const> = tostring(at)
+  local occurrence <const>, key <const>, word <const> = free_occurrence(self, service, url)
+  if not occurrence then return nil, key, word end
+  local claim <const> = { key = key, adopted = 0, adoption = core.waitlist() }
+  self.claims[key] = claim
+  local _ <close> = finally(function()
+    if not claim.granted then self.claims[key] = nil end
+  end)
+  local kind <const> = sockets.kind_of(url)
+  local descriptors <const>, message <const>, code <const> = ask(self, { service = service, url = url,
+    occurrence = occurrence, options = sockets.options_of(kind, options), limit = options and options.max_connections })
+  if not descriptors then return nil, message, code end
+  claim.granted = true
+  return { descriptors = descriptors, options = server_options(self, url),
+    opened = function(opened) self:take(claim, opened) end }
+end
+
+function Worker:take(claim, opened)
+  claim.sockets = opened
+  if self.mode ~= "shared" and opened[1].adopt then self.scope:spawn(self.report_ended, self, claim, opened[1]) end
+end
+
+-- Connections that the supervisor has accepted.
+
+--- Tells the supervisor how many of the connections that it has passed have ended. A process for one client ends with it.
+function Worker:report_ended(claim, socket)
+  local told = 0
+  while true do
+    local active <const> = socket.active
+    if claim.adopted - active > told then
+      told = claim.adopted - active
+      if self.mode == "process" and active == 0 then return self.run:request_stop() end
+      self.channel:send("ended", claim.key, told)
+    end
+    if active > 0 then socket:await(active) else claim.adoption:wait() end
+  end
+end
+
+function Worker:adopt(key)
+  local conn <const>, message <const> = self.channel:receive_fd()
+  if not conn then return log.warn("a connection was not received", { reason = message }) end
+  local claim <const> = self.claims[key]
+  if not claim or not claim.sockets then return conn:close() end
+  claim.adopted = claim.adopted + 1
+  local adopted <const>, _ <const>, code <const> = claim.sockets[1]:adopt(conn)
+  if not adopted then conn:close() end
+  if code == "closed" then self.channel:send("closed", key) end
+  claim.adoption:wake(math.huge)
+end
+
+-- What the supervisor says.
+
+local handlers <const> = {}
+
+--- The descriptors come in the order of the messages, so they are received here.
+function handlers.listening(self, id, count)
+  local descriptors <const> = {}
+  for i = 1, count do
+    local descriptor <const>, message <const>, code <const> = self.channel:receive_fd { raw = true }
+    if not descriptor then return answer(self, id, { message = message, code = code }) end
+    descriptors[i] = descriptor
+  end
+  answer(self, id, { descriptors = descriptors })
+end
+
+function handlers.failed(self, id, message, code)
+  answer(self, id, { message = message, code = code })
+end
+
+function handlers.connection(self, key)
+  self:adopt(key)
+end
+
+function handlers.status(self)
+  self.channel:send("status", status.of_process(self.run))
+end
+
+function handlers.stop(self)
+  self.run:request_stop()
+end
+
+function handlers.drain(self)
+  self.run:request_stop(true)
+end
+
+function handlers.reload()
+  runs.reload_certificates()
+end
+
+--- Does what the supervisor says until it is gone; then the services stop.
+function Worker:listen_to_supervisor()
+  for kind, first, second, third in self.channel:messages() do handlers[kind](self, first, second, third) end
+  answer_all(self, { message = "the supervisor is gone", code = "closed" })
+  if self.run.stopping then return end
+  log.warn "the supervisor is gone: stopping"
+  self.run:request_stop()
+end
+
+--- Tells the supervisor how the loading goes, and that the scripts have ended by themselves.
+function Worker:report()
+  local function failed(service, failure)
+    self.channel:send("failed", service.name, failure.message, failure.traceback)
+  end
+  self.run.on_failed = failed
+  self.scope:spawn(function()
+    if self.run:wait_until_loaded() then self.channel:send "loaded" end
+    self.run:wait()
+    if not self.run.stopping and not self.run.failed then self.channel:send "finished" end
+  end)
+end
+
+--- Begins to serve the services of a run.
+---@param run perigee.service.Run
+function Worker:start(run)
+  self.run = run
+  self.scope:spawn(self.listen_to_supervisor, self)
+  self:report()
+end
+
+--- What the supervisor has given this process, when it is a worker.
+---@return perigee.supervisor.Worker|false|nil worker false: it is none
+---@return string? message
+function M.take()
+  local channel <const>, message <const> = inherited.open(M.variable, "the supervisor")
+  if not channel then return channel, message end
+  local greeting <const>, why <const> = channel:receive()
+  if not greeting then return nil, why end
+  if greeting.tickets then tls.ticket_secret(greeting.tickets) end
+  return setmetatable({ number = greeting.number, mode = greeting.mode, channel = channel, claims = {},
+    asked = {}, questions = 0, scope = core.scope() }, Worker)
+end
+
+return M
