@@ -20,6 +20,21 @@ local function days(text)
   return nil, "days from 1 to 3650"
 end
 
+local function workers(text)
+  if text == "auto" then return system.processors() end
+  local number <const> = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 1024 then return number end
+  return nil, "auto, or a number from 1 to 1024"
+end
+
+local function processes(text)
+  local number <const> = math.tointeger(tonumber(text))
+  if number and number >= 1 and number <= 100000 then return number end
+  return nil, "a number from 1 to 100000"
+end
+
+local control <const> = { name = "control", value = "PATH", help = "the process's control socket" }
+
 local scripts <const> = { name = "scripts", shown = "SCRIPT", many = true, help = "a service in Lua" }
 local set <const> = { name = "set", value = "SERVICE.NAME=VALUE", repeated = true, help = "an option of a service" }
 
@@ -37,9 +52,21 @@ local specification <const> = {
         { name = "drain", value = "SECONDS", convert = seconds, default = 10,
           help = "time for connections to end after a stop" },
         { name = "dev", help = "for development: clients are shown the tracebacks of errors" },
+        { name = "workers", value = "NUMBER", convert = workers,
+          help = "processes that serve, restarted when they die; auto: one for each processor" },
+        { name = "balance", help = "each connection goes to the worker that has the fewest" },
+        { name = "process-per-client", help = "each connection gets a process of its own" },
+        { name = "processes", value = "NUMBER", convert = processes, default = 256,
+          help = "that there may be with --process-per-client" },
+        { name = "user", value = "NAME[:GROUP]", help = "whose rights remain when the addresses are bound" },
+        { name = "control", value = "PATH", help = "where to make the control socket" },
       },
       positionals = { scripts },
     },
+    { name = "status", summary = "show a running process and its workers",
+      options = { control, { name = "json", help = "for programs" } } },
+    { name = "stop", summary = "stop a running process, and wait until it has ended", options = { control } },
+    { name = "upgrade", summary = "replace a supervisor by the binary that is at its path now", options = { control } },
     { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set },
       positionals = { scripts } },
     { name = "test", summary = "run busted inside the runtime",
@@ -72,7 +99,24 @@ local function with_scripts(command)
   end
 end
 
-local commands <const> = { run = with_scripts "run", check = with_scripts "check" }
+local commands <const> = { check = with_scripts "check" }
+
+local function contradiction(result)
+  if result.balance and not result.workers then return "--balance needs --workers" end
+  if result.process_per_client and result.workers then
+    return "--process-per-client starts processes as they are needed: without --workers"
+  end
+end
+
+function commands.run(result)
+  local message <const> = contradiction(result)
+  if message then return complain(message) end
+  return with_scripts "run"(result)
+end
+
+for _, name in ipairs { "status", "stop", "upgrade" } do
+  commands[name] = function(result) return require("perigee.cli." .. name).main(result) end
+end
 
 function commands.test(result)
   return require "perigee.cli.test".main(result.arguments)
@@ -107,6 +151,7 @@ function M.main(argv)
     io.stdout:write(result.help)
     return 0
   end
+  result.argv = argv
   return commands[result.command](result)
 end
 

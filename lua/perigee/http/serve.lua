@@ -81,7 +81,7 @@ local function serve(urls, what, options)
   local given <const> = core_options(options, application)
   return server.serve(urls, {
     options = given,
-    defaults = { protocols = { "http/1.1" } },
+    defaults = { protocols = { "http/1.1", "http/1.0" } },
     open = function(at, options_of) return core.listen(at, handler, options_of) end,
     probe = function(at, options_of) return core.probe(at, options_of) end,
   })

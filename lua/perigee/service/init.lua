@@ -3,7 +3,9 @@
 local core <const> = require "core.task"
 local options <const> = require "perigee.service.options"
 
-local M <const> = {}
+local M <const> = {
+  worker = 0, ---@type integer the number of this worker, 1 ...; 0: there is one process, without a supervisor
+}
 
 --- The service that the running task belongs to; nil outside of services (in a spec, for one).
 ---@return perigee.Service?

@@ -19,7 +19,12 @@ local REQUEST_SECONDS <const> = 3600 -- that a client may stay connected between
 local commands <const> = {}
 
 function commands.status(target)
-  return { ok = true, status = target:status() }
+  local status <const> = target:status()
+  json.array(status.listeners)
+  for _, worker in ipairs(json.array(status.workers)) do
+    if worker.listeners ~= status.listeners then json.array(worker.listeners) end
+  end
+  return { ok = true, status = status }
 end
 
 function commands.stop(target)

@@ -84,7 +84,7 @@ end
 
 ---@param slot perigee.supervisor.Slot
 function Supervisor:on_ended(slot)
-  if self.mode == "process" and not self.stopping then
+  if self.mode == "process" and not self.stopping and not slot.has_finished then
     for i, other in ipairs(self.slots) do
       if other == slot then table.remove(self.slots, i) break end
     end
@@ -191,8 +191,9 @@ end
 --- Stops all workers. Those that have not ended after the drain time are killed.
 local function finish(self)
   if not self.handed_over then self.manager:notify "STOPPING=1" end
-  self.listeners:close(self.handed_over)
-  for _, slot in ipairs(self.slots) do slot:stop(self.handed_over) end
+  local others_serve <const> = self.handed_over or self.predecessor ~= nil and not self.ready
+  self.listeners:close(others_serve)
+  for _, slot in ipairs(self.slots) do slot:stop(others_serve) end
   if wait_for_slots(self, core.now() + self.drain + KILL_SECONDS) then return end
   for _, slot in ipairs(self.slots) do
     if slot.state ~= "ended" then log.warn("the worker does not end: it is killed", { worker = slot.number }) end
@@ -221,7 +222,7 @@ function Supervisor:upgrade()
   log.info("upgraded: the connections that are left are drained", { successor = pid })
   self.manager:notify("READY=1", ("MAINPID=%d"):format(pid))
   self.handed_over = true
-  self.control:close()
+  if self.control then self.control:close(self.control_path ~= nil) end
   balance.stop(self, HAND_OVER_SECONDS)
   self:request_stop()
   return pid
@@ -274,9 +275,9 @@ function Supervisor:run()
   if not start(self) then return 1 end
   while not self.stopping and not has_ended(self) do self.changed:wait() end
   self.stopping = true
+  if self.failed and self.predecessor and not self.ready then self.predecessor:tell_failed(self.failed) end
   finish(self)
   if self.control then self.control:close() end
-  if self.failed and self.predecessor and not self.ready then self.predecessor:tell_failed(self.failed) end
   return self.failed and 1 or 0
 end
 

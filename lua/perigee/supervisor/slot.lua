@@ -24,6 +24,7 @@ local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process t
 ---@field has_loaded boolean one of its processes has
 ---@field failure table? why the process could not load its scripts
 ---@field is_spent boolean the process has got its only connection, or has ended well: it is not started again
+---@field has_finished boolean its scripts have ended by themselves
 ---@field loads table<string, { sent: integer, ended: integer }> connections by listener, of those that are passed
 local Slot <const> = {}
 Slot.__index = Slot
@@ -54,7 +55,7 @@ function handlers.failed(self, _, service, message, traceback)
 end
 
 function handlers.finished(self)
-  self.is_spent = true
+  self.is_spent, self.has_finished = true, true
 end
 
 function handlers.ended(self, _, key, count)
@@ -160,7 +161,7 @@ end
 
 local function report_end(self, outcome)
   local fields <const> = fields_of(self, describe(outcome))
-  if self.failure then return self.supervisor:on_load_failure(self) end
+  if self.failure or self.state == "loading" then return self.supervisor:on_load_failure(self, outcome) end
   if self.state == "stopping" or self.is_spent and outcome.exit == 0 then
     return log.debug("worker ended", fields)
   end
@@ -246,7 +247,7 @@ local M <const> = {}
 ---@return perigee.supervisor.Slot
 function M.new(supervisor, number)
   return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
-    quick = 0, has_loaded = false, is_spent = false, loads = {}, passing = semaphore(1), wake = core.waitlist(),
+    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, passing = semaphore(1), wake = core.waitlist(),
     answered = core.waitlist() }, Slot)
 end
 
