@@ -36,7 +36,7 @@ STAMP    := build/.deps
 SPECS    ?= spec
 SHELL    := /bin/bash
 
-.PHONY: all deps run test test-asan test-tiny test-valgrind lint layers bench fuzz install clean help
+.PHONY: all deps run test test-asan test-tiny test-valgrind soak lint layers bench fuzz install clean help
 .DEFAULT_GOAL := all
 
 all: deps  ## build build/perigee
@@ -75,10 +75,13 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
+soak: all $(STAMP)-test  ## kill workers at random for a minute and upgrade twenty times, under load
+	@PERIGEE=$(PERIGEE) PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 $(PERIGEE) test spec/load/workers_spec.lua
+
 test-valgrind: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
-	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --log-file=build/valgrind.log \
-	  $(PERIGEE) test --exclude-tags=load $(SPECS); status=$$?; cat build/valgrind.log; \
+	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --child-silent-after-fork=yes \
+	  --log-file=build/valgrind.log $(PERIGEE) test --exclude-tags=load,exec $(SPECS); status=$$?; cat build/valgrind.log; \
 	left=$$(grep -A1 '^==.*Open ' build/valgrind.log | grep -vc 'Open \|inherited\|^--'); \
 	if [ $$status != 0 ] || [ $$left != 0 ]; then echo "valgrind: failed, $$left descriptors left open"; exit 1; fi
 

@@ -15,13 +15,20 @@ enum { START_CONNECTION = 1, START_CONTEXT, START_OPTIONS, START_UNTIL };
 
 enum { NAME_SIZE = 256, PEER_SIZE = 300 };
 
-/* A connection whose handshake has failed is of no use. */
-static int fail_start(lua_State *L, struct connection_object *connection, const char *code, const char *why) {
+/* A connection whose handshake has failed is of no use: `end` is how it ends. */
+static int fail_start(lua_State *L, struct connection_object *connection, void (*end)(struct connection *),
+                      const char *code, const char *why) {
     lua_settop(L, START_UNTIL);
     lua_getfield(L, START_CONNECTION, "peer");
     const char *peer = lua_isnil(L, -1) ? "the peer" : luaL_tolstring(L, -1, NULL);
-    connection_abort(&connection->io);
+    end(&connection->io);
     return support_fail(L, code, "TLS with %s: %s", peer, why);
+}
+
+/* The peer learns of it by an alert, which a reset could overtake. */
+static int fail_handshake(lua_State *L, struct connection_object *connection, const struct tls_failure *failure) {
+    if (connection->io.open) tls_cancel(&connection->io.stream);
+    return fail_start(L, connection, connection_close, "tls", failure->text);
 }
 
 static int start_step(lua_State *L, int resumed, lua_KContext context);
@@ -33,7 +40,7 @@ static int go_on(lua_State *L, struct connection_object *connection) {
     switch (tls_handshake(&connection->io.stream, &failure)) {
     case TLS_WANTS_READ: return connection_park_reader(L, connection, until, 1, start_step);
     case TLS_WANTS_WRITE: return connection_park_for_room(L, connection, until, 1, start_step);
-    case TLS_FAILED: return fail_start(L, connection, "tls", failure.text);
+    case TLS_FAILED: return fail_handshake(L, connection, &failure);
     default: break;
     }
     connection->io.readable = stream_is_pending(&connection->io.stream) != 0;
@@ -51,7 +58,7 @@ static int begin(lua_State *L, struct connection_object *connection, const struc
     lua_getfield(L, START_OPTIONS, "peer");
     const char *peer = lua_isstring(L, -1) ? lua_tostring(L, -1) : name;
     if (name && tls_expect(&connection->io.stream, name, peer) < 0)
-        return fail_start(L, connection, "tls", "the server's name cannot be a name");
+        return fail_start(L, connection, connection_abort, "tls", "the server's name cannot be a name");
     return go_on(L, connection);
 }
 
@@ -59,7 +66,8 @@ static int begin(lua_State *L, struct connection_object *connection, const struc
 static int start_step(lua_State *L, int resumed, lua_KContext begun) {
     struct connection_object *connection = connection_check(L, START_CONNECTION);
     if (begun && task_is_interrupted(task_of(L))) connection_abort(&connection->io);
-    if (resumed == LUA_YIELD && task_woken(L)) return fail_start(L, connection, "timeout", "timed out");
+    if (resumed == LUA_YIELD && task_woken(L))
+        return fail_start(L, connection, connection_abort, "timeout", "timed out");
     int obstacle = connection_obstacle(connection);
     if (obstacle && !(begun && obstacle == FAILURE_HANDSHAKE))
         return connection_fail(L, connection, "start TLS with", obstacle);
@@ -69,7 +77,7 @@ static int start_step(lua_State *L, int resumed, lua_KContext begun) {
             return connection_park_writer(L, connection, 0, lua_tonumber(L, START_UNTIL), 0, start_step);
     }
     if (connection_pending(&connection->io))
-        return fail_start(L, connection, "protocol", "bytes came in the clear before the handshake");
+        return fail_start(L, connection, connection_abort, "protocol", "bytes came in the clear before the handshake");
     return begin(L, connection, tls_check(L, START_CONTEXT));
 }
 

@@ -1,6 +1,6 @@
 #include "io/handshake.h"
+#include "io/drain.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 
 struct handshake {
@@ -25,15 +25,28 @@ static void handshake_free(struct handshake *handshake) {
     free(handshake);
 }
 
-/* The callee is told last: it may end the loop's whole world. */
-static void handshake_end(struct handshake *handshake, const struct tls_failure *failure) {
-    struct stream stream = handshake->stream;
+/* The callee is told last: it may end the loop's whole world. NULL: the stream is closed already. */
+static void handshake_end(struct handshake *handshake, struct stream *stream, const struct tls_failure *failure) {
     struct endpoint peer = handshake->peer;
     handshake_done *done = handshake->done;
     void *owner = handshake->owner;
     handshake_free(handshake);
-    if (failure) stream.transport->close(&stream);
-    done(owner, failure ? NULL : &stream, &peer, failure);
+    done(owner, stream, &peer, failure);
+}
+
+static void handshake_succeed(struct handshake *handshake) {
+    struct stream stream = handshake->stream;
+    handshake_end(handshake, &stream, NULL);
+}
+
+/* The peer may be sending: a close now would be a reset, at which it might lose the alert that says why. */
+static void handshake_refuse(struct handshake *handshake, const struct tls_failure *failure) {
+    struct queue nothing;
+    queue_init(&nothing);
+    ev_io_stop(handshake->loop->ev, &handshake->io);
+    tls_cancel(&handshake->stream);
+    drain_take(handshake->loop, handshake->stream, nothing);
+    handshake_end(handshake, NULL, failure);
 }
 
 static void handshake_watch(struct handshake *handshake, int events) {
@@ -47,8 +60,8 @@ static void handshake_watch(struct handshake *handshake, int events) {
 static void handshake_go_on(struct handshake *handshake) {
     struct tls_failure failure = {""};
     switch (tls_handshake(&handshake->stream, &failure)) {
-    case TLS_DONE: handshake_end(handshake, NULL); return;
-    case TLS_FAILED: handshake_end(handshake, &failure); return;
+    case TLS_DONE: handshake_succeed(handshake); return;
+    case TLS_FAILED: handshake_refuse(handshake, &failure); return;
     case TLS_WANTS_READ: handshake_watch(handshake, EV_READ); return;
     case TLS_WANTS_WRITE: handshake_watch(handshake, EV_WRITE); return;
     }
@@ -60,9 +73,11 @@ static void handshake_on_event(struct ev_loop *ev, ev_io *io, int events) {
 }
 
 static void handshake_on_timer(struct timer *timer) {
-    struct tls_failure failure = {""};
-    snprintf(failure.text, sizeof failure.text, "timed out");
-    handshake_end((struct handshake *)((char *)timer - offsetof(struct handshake, timer)), &failure);
+    struct handshake *handshake = (struct handshake *)((char *)timer - offsetof(struct handshake, timer));
+    struct tls_failure failure = {"timed out"};
+    ev_io_stop(handshake->loop->ev, &handshake->io);
+    handshake->stream.transport->close(&handshake->stream);
+    handshake_end(handshake, NULL, &failure);
 }
 
 static void handshake_link(struct handshake *handshake) {
