@@ -69,6 +69,17 @@ local function with(options, name, value)
   return more
 end
 
+--- The address whatever is spoken there: TLS begins in the worker.
+local function plain(url)
+  return url:find "^unix:" and url or (url:gsub("^%a+:", "tcp:"))
+end
+
+--- The message about a plain address as one about what it stands for.
+local function about(url, message)
+  local from <const>, to <const> = message:find(plain(url), 1, true)
+  return from and message:sub(1, from - 1) .. url .. message:sub(to + 1) or message
+end
+
 --- Does somebody else have the address? A socket that shares its port would not notice.
 local function probe(kind, url, options)
   if kind == "datagram" then
@@ -76,11 +87,9 @@ local function probe(kind, url, options)
     if socket then socket:close() end
     return socket and true, message, code
   end
-  local plain <const> = url:gsub("^%a+:", "tcp:")
-  local free <const>, message <const>, code <const> = listener.probe(assert(address.lookup(plain))[1], options)
+  local free <const>, message <const>, code <const> = listener.probe(assert(address.lookup(plain(url)))[1], options)
   if free then return true end
-  local from <const>, to <const> = message:find(plain, 1, true)
-  return nil, from and message:sub(1, from - 1) .. url .. message:sub(to + 1) or message, code
+  return nil, about(url, message), code
 end
 
 --- Binds an address. `sharing`: more sockets are to be bound there, which share its port.
@@ -92,15 +101,17 @@ end
 ---@return string? code
 function M.bind(url, options, sharing)
   local kind <const> = M.kind_of(url)
-  local found <const>, message <const>, code <const> = address.lookup(url)
-  if not found then return nil, message, code end
+  local found <const>, why <const>, word <const> = address.lookup(kind == "stream" and plain(url) or url)
+  if not found then return nil, why, word end
   if sharing == "first" and not M.is_any_port(url) then
-    local free <const>, why <const>, word <const> = probe(kind, url, options)
-    if not free then return nil, why, word end
+    local free <const>, problem <const>, short <const> = probe(kind, url, options)
+    if not free then return nil, problem, short end
   end
   local given = sharing and with(options, "reuseport", true) or options
   if kind == "stream" then given = with(given, "keep_path", true) end
-  return open(kind, found[1], given)
+  local socket <const>, message <const>, code <const> = open(kind, found[1], given)
+  if not socket then return nil, about(url, message), code end
+  return socket
 end
 
 return M
