@@ -13,7 +13,7 @@ static const double HANDSHAKE_SECONDS = 10;
 /* The seconds become the time at which it gives up. */
 enum { START_CONNECTION = 1, START_CONTEXT, START_OPTIONS, START_UNTIL };
 
-enum { NAME_SIZE = 256, PEER_SIZE = 300 };
+enum { NAME_SIZE = 2304 /* bytes of a name that is shown: URIs have up to 2048 */ };
 
 /* A connection whose handshake has failed is of no use: `end` is how it ends. */
 static int fail_start(lua_State *L, struct connection_object *connection, void (*end)(struct connection *),

@@ -17,9 +17,26 @@ static void write_name(const X509_NAME *name, char *text, size_t size) {
     text[0] = 0;
     if (!memory) return;
     X509_NAME_print_ex(memory, name, 0, XN_FLAG_RFC2253 & ~(unsigned long)ASN1_STRFLGS_ESC_MSB);
-    int length = BIO_read(memory, text, (int)size - 1);
+    int length = BIO_pending(memory) < (int)size ? BIO_read(memory, text, (int)size - 1) : 0;
     text[length > 0 ? length : 0] = 0;
     BIO_free(memory);
+}
+
+/* Who decides by a name is not to see "good.org" of "good.org\0.evil.org", nor the beginning of a long one. */
+static size_t copy_bytes(const unsigned char *bytes, int length, char *text, size_t size) {
+    text[0] = 0;
+    if (length < 0 || (size_t)length >= size || memchr(bytes, 0, (size_t)length)) return 0;
+    memcpy(text, bytes, (size_t)length);
+    text[length] = 0;
+    return (size_t)length;
+}
+
+static void write_common_name(const X509_NAME *name, char *text, size_t size) {
+    unsigned char *bytes = NULL;
+    const X509_NAME_ENTRY *entry = X509_NAME_get_entry(name, X509_NAME_get_index_by_NID(name, NID_commonName, -1));
+    int length = entry ? ASN1_STRING_to_UTF8(&bytes, X509_NAME_ENTRY_get_data(entry)) : -1;
+    copy_bytes(bytes, length, text, size);
+    OPENSSL_free(bytes);
 }
 
 static void write_hex(const unsigned char *bytes, size_t count, char *text, size_t size) {
@@ -42,18 +59,12 @@ void certificate_describe(X509 *certificate, struct certificate_facts *facts) {
     memset(facts, 0, sizeof *facts);
     write_name(X509_get_subject_name(certificate), facts->subject, sizeof facts->subject);
     write_name(X509_get_issuer_name(certificate), facts->issuer, sizeof facts->issuer);
-    X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName, facts->common_name,
-                              sizeof facts->common_name);
+    write_common_name(X509_get_subject_name(certificate), facts->common_name, sizeof facts->common_name);
     write_serial(certificate, facts->serial, sizeof facts->serial);
     if (X509_digest(certificate, EVP_sha256(), digest, &size) == 1)
         write_hex(digest, size, facts->fingerprint, sizeof facts->fingerprint);
     facts->not_before = seconds_of(X509_get0_notBefore(certificate));
     facts->not_after = seconds_of(X509_get0_notAfter(certificate));
-}
-
-static size_t copy_text(const ASN1_STRING *string, char *text, size_t size) {
-    int length = snprintf(text, size, "%.*s", ASN1_STRING_length(string), (const char *)ASN1_STRING_get0_data(string));
-    return (size_t)length < size ? (size_t)length : size - 1;
 }
 
 static size_t copy_address(const ASN1_STRING *bytes, char *text, size_t size) {
@@ -66,7 +77,7 @@ static size_t copy_name(const GENERAL_NAME *name, char *text, size_t size) {
     switch (name->type) {
     case GEN_DNS:
     case GEN_EMAIL:
-    case GEN_URI: return copy_text(name->d.ia5, text, size);
+    case GEN_URI: return copy_bytes(ASN1_STRING_get0_data(name->d.ia5), ASN1_STRING_length(name->d.ia5), text, size);
     case GEN_IPADD: return copy_address(name->d.iPAddress, text, size);
     default: return 0;
     }

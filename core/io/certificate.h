@@ -10,17 +10,18 @@
 struct x509_st;
 
 struct certificate_facts {
-    char subject[512], issuer[512]; /* RFC 4514: "CN=alice,O=Example" */
-    char common_name[256];          /* of the subject; empty: none */
-    char serial[64];                /* in hex */
-    char fingerprint[65];           /* SHA-256 in hex */
-    int64_t not_before, not_after;  /* seconds since 1970 */
+    char subject[2048], issuer[2048]; /* RFC 4514: "CN=alice,O=Example"; empty: it is longer */
+    char common_name[256];            /* of the subject; empty: none, or none to be trusted */
+    char serial[64];                  /* in hex */
+    char fingerprint[65];             /* SHA-256 in hex */
+    int64_t not_before, not_after;    /* seconds since 1970 */
 };
 
 void certificate_describe(struct x509_st *certificate, struct certificate_facts *facts);
 
 /* The i-th subject alternative name (RFC 5280 4.2.1.6) that is a DNS name, an IP address, a mail address or a URI,
- * counted from 0. Returns its length, 0 when there is no such; one that does not fit in `size` is cut. */
+ * counted from 0; those that do not fit in `size` or have a zero byte do not count. Returns its length, 0 when there is no
+ * such. */
 size_t certificate_name(struct x509_st *certificate, int index, char *text, size_t size);
 
 enum { CERTIFICATE_PEM_MAX = 4096 };

@@ -194,6 +194,13 @@ describe("a handshake succeeds", function()
     assert_hello(of "wildcard", trusting(), "any.example.test")
   end)
 
+  it("and hides names of a certificate that have a zero byte in them", function()
+    local server <close> = serve(of "forged")
+    local conn <close> = assert(net.connect(tostring(server.address), { tls = trusting(), server_name = "other.test" }))
+    assert.same({ "other.test" }, conn.tls.peer.names)
+    assert.matches("is not for 'good.test'", select(2, attempt(tostring(server.address), trusting(), "good.test")))
+  end)
+
   it("and shows the client's certificate to the handler", function()
     local seen <const> = task.channel(1)
     local server <close> = assert(net.serve("tls://127.0.0.1:0", function(conn)
