@@ -228,11 +228,9 @@ int luaopen_core_listener(lua_State *L) {
                                          {"on_refused", on_refused},
                                          {"on_handshake_failed", listener_on_handshake_failed},
                                          {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"adopt", listener_adopt},
-                                       {"close", listener_object_close},
-                                       {"drain", listener_drain},
-                                       {"await", listener_await},
-                                       {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"adopt", listener_adopt},           {"close", listener_object_close},
+                                       {"drain", listener_drain},           {"await", listener_await},
+                                       {"pause", listener_pause_accepting}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},
                                            {"__close", listener_object_close},

@@ -59,6 +59,7 @@ struct listener_object *listener_check(lua_State *L); /* argument 1 */
 int listener_adopt(lua_State *L);                     /* listener:adopt */
 int listener_drain(lua_State *L);                     /* listener:drain */
 int listener_await(lua_State *L);                     /* listener:await */
+int listener_pause_accepting(lua_State *L);           /* listener:pause */
 /* Once it is closed and its last connection has ended, nothing refers to the userdata any more. */
 void listener_let_go(struct listener_object *object);
 

@@ -20,6 +20,14 @@ int listener_drain(lua_State *L) {
     return 0;
 }
 
+/* listener:pause(paused): accepts nothing by itself until it is paused no more; default true */
+int listener_pause_accepting(lua_State *L) {
+    struct listener_object *object = listener_check(L);
+    object->paused = lua_isnone(L, 2) || lua_toboolean(L, 2);
+    if (object->active < object->max_connections) listener_pause(&object->io, object->paused);
+    return 0;
+}
+
 /* listener:await(below, seconds) -> true, or nil, message, code: until fewer connections are active */
 int listener_await(lua_State *L) {
     return activity_await(L, &listener_check(L)->activity);

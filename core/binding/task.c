@@ -127,6 +127,7 @@ static void task_complete(struct task *task) {
     task_runtime(task)->counts.tasks--;
     timers_clear(&task_runtime(task)->loop.timers, &task->timer);
     if (task->ended) task->ended(task, task->ended_context);
+    task->scope = NULL;
     if (own) scope_drop(own);
     scope_remove(home, task);
     task->completing = 0;

@@ -2,6 +2,7 @@
 #include "bytes/tiny.h"
 #include "io/drain.h"
 #include "io/fanout.h"
+#include "io/tls_failure.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -263,6 +264,7 @@ static enum io_status connection_read(struct connection *connection, void *bytes
     if (!connection->stream.error && (errno == EAGAIN || errno == EWOULDBLOCK)) return IO_WAIT;
     connection->unreadable = 1;
     if (!connection->stream.error) connection_break(connection, errno);
+    else if (tls_is_error(errno)) connection->stream.error = errno; /* an alert says more than the reset behind it */
     return errno = connection->stream.error, IO_BROKEN;
 }
 

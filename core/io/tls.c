@@ -132,13 +132,17 @@ static ssize_t send_file_by_kernel(SSL *ssl, int fd, off_t offset, size_t length
 static ssize_t tls_send_file(struct stream *stream, int fd, off_t offset, size_t length) {
     SSL *ssl = ssl_of(stream);
     char scratch[RECORD];
-    size_t written;
+    size_t total = 0, written, share = at_most(at_most(length, WRITE_SHARE), WRITE_LIMIT);
     ERR_clear_error();
     if (BIO_get_ktls_send(SSL_get_wbio(ssl))) return send_file_by_kernel(ssl, fd, offset, length);
-    ssize_t count = pread(fd, scratch, at_most(at_most(length, RECORD), WRITE_LIMIT), offset);
-    if (count <= 0) return count;
-    int result = SSL_write_ex(ssl, scratch, (size_t)count, &written);
-    return result == 1 ? (ssize_t)written : tls_fail(ssl, result);
+    while (total < share) {
+        ssize_t count = pread(fd, scratch, at_most(share - total, RECORD), offset + (off_t)total);
+        if (count <= 0) return total ? (ssize_t)total : count;
+        int result = SSL_write_ex(ssl, scratch, (size_t)count, &written);
+        if (result != 1) return total ? (ssize_t)total : tls_fail(ssl, result);
+        total += written;
+    }
+    return (ssize_t)total;
 }
 
 /* -1 with errno EAGAIN: close_notify could not be sent yet. Otherwise our side is ended, if only by the kernel. */

@@ -33,7 +33,7 @@ void tls_context_verify(struct tls_context *context, enum tls_verify verify);
 int tls_context_verifies(const struct tls_context *context);
 /* Versions as numbers: 12, 13. */
 int tls_context_versions(struct tls_context *context, int lowest, int highest, struct tls_failure *failure);
-/* OpenSSL's lists: of TLS 1.2 (openssl-ciphers(1)), of TLS 1.3, of groups. NULL: as it is. */
+/* OpenSSL's lists: of TLS 1.2 (openssl-ciphers(1)), of TLS 1.3, of groups. NULL: what is safe. */
 int tls_context_ciphers(struct tls_context *context, const char *ciphers, const char *suites, const char *groups,
                         struct tls_failure *failure);
 /* The protocols that are offered or accepted, as RFC 7301 3.1 lists them on the wire. */

@@ -32,7 +32,7 @@ struct tls_context {
     tls_choose *choose;
     void *choose_owner;
     unsigned char *protocols, *staple; /* NULL: none */
-    char *groups;                      /* NULL: OpenSSL's */
+    char *groups;
     unsigned protocols_length, staple_length;
     const char *password; /* while a key is loaded */
     unsigned is_server : 1;

@@ -82,7 +82,9 @@ describe("starting TLS", function()
       assert.equal("STARTTLS", (server:read_line()))
       assert_refused("^TLS with tcp://127.0.0.1:%d+: ", server:start_tls(server_context))
       assert_failure("closed", "the connection is closed", server:read_line())
-      assert.equal("reset", (select(3, client:read(1))))
+      local got <const>, _, code <const> = client:read(1)
+      assert.is_nil(got)
+      assert.is_true(code == "reset" or code == "closed")
     end)
 
     it("refuses bytes that a server put in the clear behind its answer", function()
@@ -216,7 +218,8 @@ describe("starting TLS", function()
     end)
 
     it("refuses misuse, and the connection stays as it was", function()
-      assert_misuse("'server_name' is missing: whose certificate is it to be?", client.start_tls, client, client_context)
+      assert_misuse("'server_name' is missing: whose certificate is it to be?", client.start_tls, client,
+        client_context)
       assert_misuse("perigee.tls.context expected", client.start_tls, client)
       assert_misuse("perigee.tls.context expected", client.start_tls, client, {})
       assert_misuse("option 'server_name' must be a string", client.start_tls, client, client_context,

@@ -33,7 +33,8 @@ end
 
 --- The common name in the certificate that a server shows.
 local function shown(address, name, context)
-  local conn <close> = assert(net.connect(tostring(address), { tls = context or { verify = false }, server_name = name }))
+  local options <const> = { tls = context or { verify = false }, server_name = name }
+  local conn <close> = assert(net.connect(tostring(address), options))
   return conn.tls.peer.common_name
 end
 
@@ -58,11 +59,11 @@ describe("a file of TLS", function()
         "key '" .. path "alice.key" .. "' does not belong to certificate '" .. localhost .. "': key values mismatch" },
       { { certificate = localhost, key = path "localhost_rsa.key" }, "key '" .. path "localhost_rsa.key" ..
         "' does not belong to certificate '" .. localhost .. "': no certificate assigned" },
-      { of "encrypted", "key '" .. path "encrypted.key" .. "' is encrypted, and there is no password: bad decrypt" },
+      { of "encrypted", "key '" .. path "encrypted.key" .. "' is encrypted, and there is no password: " },
       { of("encrypted", { password = "wrong" }),
-        "key '" .. path "encrypted.key" .. "' does not open with the password: bad decrypt" },
+        "key '" .. path "encrypted.key" .. "' does not open with the password: " },
       { of("encrypted", { password = ("x"):rep(5000) }),
-        "key '" .. path "encrypted.key" .. "' does not open with the password: bad decrypt" },
+        "key '" .. path "encrypted.key" .. "' does not open with the password: " },
       { of("localhost", { ca = "/nowhere/ca.crt" }), "ca '/nowhere/ca.crt': No such file or directory" },
       { of("localhost", { ca = text }), "ca '" .. text .. "': no certificate or crl found" },
       { of("localhost", { ca = path "ca.key" }), "ca '" .. path "ca.key" .. "': no certificate or crl found" },
@@ -90,8 +91,8 @@ describe("a file of TLS", function()
 
   it("that is of no use to a client leaves no connection", function()
     local server <close> = net.serve("tls://127.0.0.1:0", function(conn) conn:read_all() end, { tls = of "localhost" })
-    local conn <const>, message <const>, code <const> = net.connect(tostring(server.address), { tls = { ca = "/nowhere" } })
-    assert.same({ nil, "TLS: ca '/nowhere': No such file or directory", "tls" }, { conn, message, code })
+    assert.same({ nil, "TLS: ca '/nowhere': No such file or directory", "tls" },
+      { net.connect(tostring(server.address), { tls = { ca = "/nowhere" } }) })
   end)
 end)
 
@@ -261,8 +262,8 @@ describe("an OCSP response", function()
     it("is stapled for clients that ask, over TLS " .. version, function()
       local server <close> = net.serve("tls://127.0.0.1:0", function() end, { tls = of("localhost", {
         ocsp = path "localhost.ocsp", names = { ["alpha.test"] = of "alpha" } }) })
-      local command <const> = ("openssl s_client -connect 127.0.0.1:%d -tls%s -CAfile %s -status -servername %%s < /dev/null")
-        :format(server.address.port, version, path "ca.crt")
+      local command <const> = ("openssl s_client -connect 127.0.0.1:%d -tls%s -CAfile %s -status -servername %%s " ..
+        "< /dev/null"):format(server.address.port, version, path "ca.crt")
       local output <const> = helper.run(command:format "localhost")
       assert.matches("OCSP Response Status: successful", output)
       assert.matches("Cert Status: good", output)

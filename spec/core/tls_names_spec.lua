@@ -86,11 +86,13 @@ describe("a server's name", function()
 
   it("may be answered by a function", function()
     local alpha <const>, asked <const> = assert(tls.server(of "alpha")), {}
-    local server <close> = serve(of("localhost", { names = { ["beta.test"] = of "beta" }, on_server_name = function(name)
+    local function answer(name)
       table.insert(asked, name)
       if name == "alpha.test" then return alpha end
       if name == "refused.test" then return false end
-    end }))
+    end
+    local names <const> = { ["beta.test"] = of "beta" }
+    local server <close> = serve(of("localhost", { names = names, on_server_name = answer }))
     assert.equal("alpha", (ask(server, "alpha.test")))
     assert.equal("beta", (ask(server, "beta.test")))
     assert.equal("localhost", (ask(server, "localhost")))

@@ -65,7 +65,8 @@ describe("a session", function()
       end
     end)
 
-    --- Two servers at the same port, one after the other: what the second says to a client who brings the first's ticket.
+    --- Two servers at the same port, one after the other: what the second says to a client who brings the ticket of
+    --- the first.
     local function carry_over(first, second, context, name)
       local server <const> = serve(first)
       local address <const> = server.address
@@ -207,8 +208,8 @@ describe("a session that openssl s_client has kept", function()
     it("is resumed over TLS " .. version, function()
       local server <close> = serve(of "localhost")
       local path <const> = helper.temporary_name()
-      local command <const> = ("openssl s_client -connect 127.0.0.1:%d -servername localhost -tls%s -CAfile %s -ign_eof")
-        :format(server.address.port, version, certificates.path "ca.crt")
+      local command <const> = ("openssl s_client -connect 127.0.0.1:%d -servername localhost -tls%s -CAfile %s " ..
+        "-ign_eof"):format(server.address.port, version, certificates.path "ca.crt")
       local first <const> = helper.run(command .. " -sess_out " .. path .. " < /dev/null")
       assert.matches("New, TLSv1", first)
       assert.matches("false nobody", first)

@@ -65,7 +65,8 @@ describe("a port of TLS", function()
   end)
 
   it("tells of old versions of SSL", function()
-    assert.equal("there is no common version of TLS (version too low)", send_plain("\22\3\0\0\45\1\0\0\41\3\0" .. ("r"):rep(32) .. "\0\0\2\0\47\1\0"))
+    local of_ssl_3 <const> = "\22\3\0\0\45\1\0\0\41\3\0" .. ("r"):rep(32) .. "\0\0\2\0\47\1\0"
+    assert.equal("there is no common version of TLS (version too low)", send_plain(of_ssl_3))
     told = {}
     local of_ssl_2 <const> = "\128\46\1\0\2\0\21\0\0\0\16" .. ("\1\0\128"):rep(7) .. ("c"):rep(16)
     assert.is_string(send_plain(of_ssl_2))

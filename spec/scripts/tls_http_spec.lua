@@ -188,7 +188,8 @@ describe("an application over TLS", function()
       { ca = CA, verify = "optional" }) }))
     local url <const> = tostring(server.address)
     local alice <const> = ("--cert %s --key %s "):format(certificates.path "alice.crt", certificates.path "alice.key")
-    local facts <const> = { protocol = "http/1.1", subject = "CN=alice,O=Perigee", verified = true, version = "TLSv1.3" }
+    local facts <const> = { protocol = "http/1.1", subject = "CN=alice,O=Perigee", verified = true,
+      version = "TLSv1.3" }
     assert.same(facts, json.decode((curl(alice .. url))))
     facts.subject, facts.verified = nil, false
     assert.same(facts, json.decode((curl(url))))

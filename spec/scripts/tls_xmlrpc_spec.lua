@@ -11,8 +11,9 @@ local ANSWER <const> = [[<?xml version="1.0"?>
 
 --- Makes NAME_cert.pem and NAME_key.pem as the document does.
 local function make_certificate(directory, name, common_name)
-  local output <const>, status <const> = helper.run(("cd %s && openssl req -new -x509 -days 365 -nodes -out %s_cert.pem " ..
-    "-keyout %s_key.pem -subj /CN=%s -addext subjectAltName=DNS:localhost"):format(directory, name, name, common_name))
+  local output <const>, status <const> = helper.run(("cd %s && openssl req -new -x509 -days 365 -nodes " ..
+    "-out %s_cert.pem -keyout %s_key.pem -subj /CN=%s -addext subjectAltName=DNS:localhost"):format(directory, name,
+    name, common_name))
   assert.equal(0, status, output)
 end
 
@@ -58,8 +59,8 @@ class SSLMixin:
 class SSLSimpleXMLRPCServer(SSLMixin, SimpleXMLRPCServer):
     pass
 
-server = SSLSimpleXMLRPCServer(('127.0.0.1', 0), logRequests=False, keyfile='server_key.pem', certfile='server_cert.pem',
-                               ca_certs='client_cert.pem', cert_reqs=ssl.CERT_REQUIRED)
+server = SSLSimpleXMLRPCServer(('127.0.0.1', 0), logRequests=False, keyfile='server_key.pem',
+                               certfile='server_cert.pem', ca_certs='client_cert.pem', cert_reqs=ssl.CERT_REQUIRED)
 server.register_function(lambda name: 'value of ' + name, 'get')
 print('port', server.server_address[1], flush=True)
 server.serve_forever()

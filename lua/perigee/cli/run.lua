@@ -86,6 +86,7 @@ local function be_worker(arguments, of)
   of:start(run)
   run:start()
   run:wait()
+  of:report_end()
   run:finish(function() of.channel:close() end)
   return run.failed and 1 or 0
 end
@@ -122,7 +123,7 @@ function M.main(arguments)
   local predecessor <const>, why <const> = upgrade.take()
   if predecessor == nil then return fail(why) end
   if predecessor or arguments.workers or arguments.process_per_client then
-    return supervisor.new(arguments, predecessor):run()
+    return supervisor.new(arguments, predecessor or nil):run()
   end
   local taken <const>, reason <const> = inherited.take()
   if not taken then return fail(reason) end

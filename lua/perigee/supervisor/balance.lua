@@ -47,14 +47,15 @@ function M.accept(supervisor, entry)
   return true
 end
 
---- Accepts nothing any more, and waits until what is accepted has been passed on.
+--- Accepts nothing any more, and waits until what is accepted has been passed on. The sockets stay open: workers that
+--- are being started for what waits ask for them.
 ---@param supervisor perigee.Supervisor
 ---@param seconds number at most
 function M.stop(supervisor, seconds)
   for _, entry in pairs(supervisor.listeners.entries) do
     for _, socket in pairs(entry.held) do
       if socket.await then
-        socket:drain()
+        socket:pause()
         socket:await(1, seconds)
       end
     end

@@ -8,6 +8,7 @@ local status <const> = require "perigee.supervisor.status"
 local systemd <const> = require "perigee.supervisor.systemd"
 local worker <const> = require "perigee.supervisor.worker"
 
+local OWN_BINARY <const> = "/proc/self/exe"   -- also where another user may not look
 local QUICK <const> = 1                       -- seconds: one that dies within them may do so again and again
 local FIRST_REST <const>, LONGEST_REST <const> = 0.1, 10
 local ANSWER_SECONDS <const> = 1              -- for its status
@@ -33,15 +34,26 @@ Slot.__index = Slot
 
 local handlers <const> = {}
 
+--- A worker that waits for what cannot be sent would do so for ever.
+local function give_up(self, message)
+  if self.supervisor.stopping then return end
+  log.error("the worker gets no sockets: it is killed", { worker = self.number, reason = message })
+  self:kill()
+end
+
 function handlers.listen(self, channel, id, request)
   local listeners <const> = self.supervisor.listeners
+  if self.supervisor.stopping then return channel:send("failed", id, "the supervisor is stopping", "closed") end
   local entry, sockets, message, code
   entry, message, code = listeners:find(request, self.number)
   if entry then sockets, message, code = listeners:sockets_of(entry, self.number) end
   if not sockets then return channel:send("failed", id, message, code) end
   local _ <close> = self.passing:acquire()
   channel:send("listening", id, #sockets)
-  for _, socket in ipairs(sockets) do channel:send_fd(socket) end
+  for _, socket in ipairs(sockets) do
+    local sent <const>, why <const> = channel:send_fd(socket)
+    if not sent then return give_up(self, why) end
+  end
   self.loads[entry.key] = { sent = 0, ended = 0 }
 end
 
@@ -118,7 +130,8 @@ end
 
 local function start_process(self)
   local supervisor <const> = self.supervisor
-  local arguments <const> = { connected.binary(), table.unpack(supervisor.argv) }
+  local binary <const> = supervisor.user and OWN_BINARY or connected.binary()
+  local arguments <const> = { binary, table.unpack(supervisor.argv) }
   local options <const> = { user = supervisor.user, environment = environment(), stderr = "inherit" }
   local child <const>, message <const> = connected.start(arguments, options, worker.variable, "worker " .. self.number)
   if not child then return nil, message end

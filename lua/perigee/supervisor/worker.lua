@@ -187,17 +187,20 @@ function Worker:listen_to_supervisor()
   self.run:request_stop()
 end
 
---- Tells the supervisor how the loading goes, and that the scripts have ended by themselves.
+--- Tells the supervisor how the loading goes.
 function Worker:report()
   local function failed(service, failure)
     self.channel:send("failed", service.name, failure.message, failure.traceback)
   end
-  self.run.on_failed = failed
-  self.scope:spawn(function()
-    if self.run:wait_until_loaded() then self.channel:send "loaded" end
-    self.run:wait()
-    if not self.run.stopping and not self.run.failed then self.channel:send "finished" end
-  end)
+  local function loaded()
+    if self.run.loaded == #self.run.services then self.channel:send "loaded" end
+  end
+  self.run.on_failed, self.run.on_loaded = failed, loaded
+end
+
+--- The run is over: when nobody has stopped it, its scripts have ended by themselves, and need not be started again.
+function Worker:report_end()
+  if not self.run.stopping and not self.run.failed then self.channel:send "finished" end
 end
 
 --- Begins to serve the services of a run.

@@ -24,6 +24,10 @@ function Listener:close() end
 ---@param seconds number? of silence after which an idle client of HTTP is closed, default 5
 function Listener:drain(seconds) end
 
+--- Accepts nothing by itself until it is paused no more; new clients wait in the kernel.
+---@param paused boolean? default true
+function Listener:pause(paused) end
+
 --- Waits until fewer connections are active.
 ---@param below integer? default 1
 ---@param seconds number? to wait at most
