@@ -48,7 +48,7 @@ describe("workers", function()
   helper.leaves_nothing(before_each, after_each)
 
   it("serve one port together, also one that the system chose", function()
-    local process <close>, address <const> = workers.serve(workers.ECHO, "--workers 2")
+    local _ <close>, address <const> = workers.serve(workers.ECHO, "--workers 2")
     local clients <const> = one_client_each(address, 2)
     assert.is_true(echoes(clients[1], "one") and echoes(clients[2], "two"))
     close_all(clients)

@@ -1,4 +1,5 @@
---- TLS in workers: sessions begin in the worker, also where the supervisor accepts, and any worker resumes those of another.
+--- TLS in workers: sessions begin in the worker, also where the supervisor accepts, and any worker resumes those of
+--- another.
 
 local certificates <const> = require "spec.fixtures.certificates"
 local helper <const> = require "spec.helper"
@@ -14,7 +15,8 @@ net.serve("tls://127.0.0.1:0?certificate=%s&key=%s", function(conn)
 end)
 ]]
 
---- Connects with one context, so that sessions are resumed: the client, which worker it is at, and whether it was known.
+--- Connects with one context, so that sessions are resumed: the client, which worker it is at, and whether it was
+--- known.
 local function visit(address, context)
   local conn <const> = assert(net.connect(address, { tls = context, server_name = "localhost", timeout = 20 }))
   return conn, conn:read_line(), conn.tls.resumed
@@ -27,7 +29,7 @@ describe("workers with TLS", function()
     it("resume each other's sessions, with " .. what, function()
       local own <const> = certificates.of "localhost"
       local context <const> = assert(tls.client(certificates.trusting()))
-      local process <close>, address <const> = workers.serve(SCRIPT:format(own.certificate, own.key), options)
+      local _ <close>, address <const> = workers.serve(SCRIPT:format(own.certificate, own.key), options)
       local first <close>, worker <const>, was_known <const> = visit(address, context)
       assert.is_false(was_known)
       helper.eventually(function()

@@ -1,28 +1,20 @@
 --- Asking a running process at its control socket.
 
 local json <const> = require "perigee.codec.json"
-local net <const> = require "perigee.net"
 local paths <const> = require "perigee.supervisor.paths"
 
-local CONNECT_SECONDS <const> = 5
 local ANSWER_SECONDS <const> = 90 -- an upgrade may take a minute
 
 local M <const> = {}
 
-local function connect(path)
-  return net.connect("unix:" .. path, { timeout = CONNECT_SECONDS })
-end
-
---- The processes of this user that answer; what killed ones have left is removed.
+--- The processes of this user that answer.
 local function find_running()
   local found <const> = {}
   for _, path in ipairs(paths.list()) do
-    local conn <const>, _ <const>, code <const> = connect(path)
+    local conn <const> = paths.connect(path)
     if conn then
       conn:close()
       found[#found + 1] = path
-    elseif code == "refused" then
-      os.remove(path)
     end
   end
   return found
@@ -58,9 +50,10 @@ end
 ---@return string|perigee.Connection message or, with an answer, the connection: its end is the process's
 ---@return string? code
 function M.ask(path, request)
-  local own <const>, why <const>, word <const> = path or M.find()
+  local own, why, word = path
+  if not own then own, why, word = M.find() end
   if not own then return nil, why, word end
-  local conn <const>, message <const>, code <const> = connect(own)
+  local conn <const>, message <const>, code <const> = paths.connect(own)
   if not conn then return nil, message, code end
   local answer <const>, problem <const>, short <const> = exchange(conn, request)
   if answer and answer.ok then return answer, conn end

@@ -1,5 +1,6 @@
---- The control socket of a process: `perigee status`, `perigee stop` and `perigee upgrade` ask there. A request is a line
---- of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":, "code": }.
+--- The control socket of a process: `perigee status`, `perigee stop` and `perigee upgrade` ask there. A request is a
+--- line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":, "code":
+--- }.
 
 local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
@@ -118,7 +119,8 @@ end
 ---@return string? message
 ---@return string? code "exists": another process has it
 function M.open(path, target, is_successor)
-  local own <const>, why <const>, word <const> = path or paths.own()
+  local own, why, word = path
+  if not own then own, why, word = paths.own() end
   if not own then return nil, why, word end
   local open <const> = path and is_successor and serve_over or serve
   local server <const>, message <const>, code <const> = open(own, target)

@@ -1,5 +1,5 @@
---- The supervisor: it owns the listening sockets and starts worker processes that serve them, starts those again that die,
---- and hands everything over to a new binary when it is told to.
+--- The supervisor: it owns the listening sockets and starts worker processes that serve them, starts those again that
+--- die, and hands everything over to a new binary when it is told to.
 
 local balance <const> = require "perigee.supervisor.balance"
 local control <const> = require "perigee.supervisor.control"

@@ -1,5 +1,5 @@
---- The sockets of a supervisor. It binds what a worker asks for, and keeps it for its whole life: when a worker dies, its
---- clients that are not accepted yet wait for the next one.
+--- The sockets of a supervisor. It binds what a worker asks for, and keeps it for its whole life: when a worker dies,
+--- its clients that are not accepted yet wait for the next one.
 
 local semaphore <const> = require "perigee.task.semaphore"
 local sockets <const> = require "perigee.supervisor.sockets"

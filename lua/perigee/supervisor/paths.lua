@@ -1,7 +1,10 @@
 --- Where control sockets are. One that is not named is PID.sock in a directory that only its user may enter:
 --- $PERIGEE_CONTROL_DIRECTORY, or $XDG_RUNTIME_DIR/perigee, or /run/perigee for root, or /tmp/perigee-UID.
 
+local net <const> = require "perigee.net"
 local system <const> = require "core.system"
+
+local CONNECT_SECONDS <const> = 5
 
 local M <const> = {}
 
@@ -16,6 +19,30 @@ function M.directory()
   return "/tmp/perigee-" .. uid
 end
 
+local function has_ended(path)
+  local process <close> = io.open(("/proc/%s/stat"):format(path:match "(%d+)%.sock$"))
+  return process == nil
+end
+
+--- Connects to a control socket; the file of one that nobody serves is removed.
+---@param path string
+---@return perigee.Connection?
+---@return string? message
+---@return string? code
+function M.connect(path)
+  local conn <const>, message <const>, code <const> = net.connect("unix:" .. path, { timeout = CONNECT_SECONDS })
+  if code == "refused" then os.remove(path) end
+  return conn, message, code
+end
+
+--- Removes what processes that were killed have left.
+local function sweep()
+  for _, path in ipairs(M.list()) do
+    local conn <const> = has_ended(path) and M.connect(path)
+    if conn then conn:close() end
+  end
+end
+
 --- The path for this process; its directory is made.
 ---@return string?
 ---@return string? message
@@ -24,6 +51,7 @@ function M.own()
   local directory <const> = M.directory()
   local made <const>, message <const>, code <const> = system.private_directory(directory)
   if not made then return nil, message, code end
+  sweep()
   return ("%s/%d.sock"):format(directory, system.pid())
 end
 

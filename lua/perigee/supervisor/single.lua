@@ -97,14 +97,13 @@ local function when_loaded(self)
   if not self.run:wait_until_loaded() then return end
   if late then late:cancel() end
   if self.user and not give_up_rights(self) then return end
-  if self.user and not open_control(self) then return end
   self.manager:notify "READY=1"
   self.scope:spawn(self.manager.keep_watchdog, self.manager)
 end
 
 --- Waits for the end of the services, and does what is to be done when they are loaded.
 function Single:run_services()
-  if self.user or open_control(self) then self.scope:spawn(when_loaded, self) end
+  if open_control(self) then self.scope:spawn(when_loaded, self) end
   self.run:wait()
   self.manager:notify "STOPPING=1"
 end

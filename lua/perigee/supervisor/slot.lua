@@ -260,8 +260,8 @@ local M <const> = {}
 ---@return perigee.supervisor.Slot
 function M.new(supervisor, number)
   return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
-    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, passing = semaphore(1), wake = core.waitlist(),
-    answered = core.waitlist() }, Slot)
+    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, passing = semaphore(1),
+    wake = core.waitlist(), answered = core.waitlist() }, Slot)
 end
 
 return M

@@ -1,5 +1,5 @@
---- Upgrades: a supervisor starts the binary that is at its path now, with the same arguments, and hands all sockets over.
---- Both have them for a while, so that no client is turned away. The old one goes on when the new one fails.
+--- Upgrades: a supervisor starts the binary that is at its path now, with the same arguments, and hands all sockets
+--- over. Both have them for a while, so that no client is turned away. The old one goes on when the new one fails.
 
 local connected <const> = require "perigee.process.connected"
 local core <const> = require "core.task"

@@ -1,5 +1,5 @@
---- A worker: the process that serves, where a supervisor has the sockets. It asks the supervisor for each address that a
---- script serves, and does what the supervisor says.
+--- A worker: the process that serves, where a supervisor has the sockets. It asks the supervisor for each address that
+--- a script serves, and does what the supervisor says.
 
 local core <const> = require "core.task"
 local inherited <const> = require "perigee.process.inherited"
@@ -113,7 +113,8 @@ end
 
 -- Connections that the supervisor has accepted.
 
---- Tells the supervisor how many of the connections that it has passed have ended. A process for one client ends with it.
+--- Tells the supervisor how many of the connections that it has passed have ended. A process for one client ends with
+--- it.
 function Worker:report_ended(claim, socket)
   local told = 0
   while true do
