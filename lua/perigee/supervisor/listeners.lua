@@ -16,7 +16,7 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field address string where it is bound
 ---@field shared boolean all workers have the same sockets; otherwise each has its own, which share a port
 ---@field foreign boolean somebody else has bound them, and minds their files
----@field held table<integer, any> descriptors, or listeners; by the worker's number, but for more than there are workers
+---@field held table<integer, any> descriptors or listeners; by the number of the worker, but for more than there are
 
 --- A socket that nobody has asked for yet: systemd's, or of the supervisor before.
 ---@class perigee.supervisor.Spare
