@@ -88,6 +88,7 @@ static struct task *runtime_abandon_tasks(struct runtime *runtime) {
         lua_pop(L, 1);
         if (task == &runtime->root) continue;
         scope_abandon(task);
+        timers_clear(&runtime->loop.timers, &task->timer); /* those of drains move in the heap until the end */
         task->next = list;
         list = task;
     }

@@ -60,8 +60,10 @@ describe("--balance", function()
     local process <close>, address <const> = workers.serve(workers.ECHO, "--workers 1 --balance")
     local first <close>, number <const> = greeted(address)
     assert.equal(1, number)
-    os.execute("kill -9 " .. process:serving().workers[1].pid)
+    local pid <const> = process:serving().workers[1].pid
+    os.execute("kill -9 " .. pid)
     assert.is_nil(first:read(1))
+    helper.eventually(function() return not is_alive(pid) end) -- what is passed to a process that dies, dies with it
     local clients <const> = {}
     for i = 1, 10 do clients[i] = greeted(address) end
     assert.equal(10, #clients)

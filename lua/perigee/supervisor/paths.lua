@@ -24,14 +24,18 @@ local function has_ended(path)
   return process == nil
 end
 
---- Connects to a control socket; the file of one that nobody serves is removed.
+local function is_default(path)
+  return path:match "^(.*)/%d+%.sock$" == M.directory()
+end
+
+--- Connects to a control socket; the file of a default one that nobody serves is removed.
 ---@param path string
 ---@return perigee.Connection?
 ---@return string? message
 ---@return string? code
 function M.connect(path)
   local conn <const>, message <const>, code <const> = net.connect("unix:" .. path, { timeout = CONNECT_SECONDS })
-  if code == "refused" then os.remove(path) end
+  if code == "refused" and is_default(path) then os.remove(path) end
   return conn, message, code
 end
 

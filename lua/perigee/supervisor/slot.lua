@@ -84,7 +84,11 @@ function handlers.status(self, _, answer)
   self.answered:wake(math.huge)
 end
 
+--- A worker whose message cannot be dealt with would wait for an answer for ever: it is killed, and started again.
 local function serve_messages(self, channel)
+  local _ <close> = setmetatable({}, { __close = function(_, failure)
+    if failure then self:kill() end
+  end })
   for kind, first, second, third in channel:messages() do handlers[kind](self, channel, first, second, third) end
 end
 
@@ -107,7 +111,7 @@ function Slot:has_room(entry)
   return counts.sent - counts.ended < (entry.limit or math.huge)
 end
 
---- Passes a connection on. When that fails, the connection is as it was.
+--- Passes a connection on. When that fails, the connection is as it was, and this process gets no more.
 ---@param entry perigee.supervisor.Entry
 ---@param conn perigee.Connection
 ---@return boolean passed
@@ -116,7 +120,7 @@ function Slot:pass(entry, conn)
   counts.sent = counts.sent + 1
   local _ <close> = self.passing:acquire()
   if channel:send_fd(conn) and channel:send("connection", entry.key) then return true end
-  counts.sent = counts.sent - 1
+  if self.loads[entry.key] == counts then self.loads[entry.key] = nil end
   return false
 end
 
