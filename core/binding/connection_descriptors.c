@@ -9,6 +9,7 @@
 #include "io/passing.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 
 int descriptors_check_unread(lua_State *L, int table) {
@@ -165,6 +166,29 @@ static int connection_send_fd(lua_State *L) {
     if (failed) return failed;
     lua_pushinteger(L, 0);
     return send_step(L, LUA_OK, 0);
+}
+
+/* Why a connection cannot become a descriptor: 0, or the results of failing. */
+static int fail_descriptor_of(lua_State *L, const struct connection_object *connection) {
+    const char *text = luaL_tolstring(L, 1, NULL), *operation = "make a descriptor of";
+    if (!connection->io.open) return support_fail(L, "closed", "%s %s: it is closed", operation, text);
+    if (connection->io.stream.session)
+        return support_fail(L, "tls", "%s %s: it carries TLS, whose keys stay in this process", operation, text);
+    if (connection_pending(&connection->io) || connection->io.output.length)
+        return support_fail(L, "protocol", "%s %s: bytes are pending or queued, and would be lost", operation, text);
+    lua_pop(L, 1);
+    return 0;
+}
+
+int descriptor_of_connection(lua_State *L) {
+    struct connection_object *connection = connection_check(L, 1);
+    int failed = fail_descriptor_of(L, connection);
+    if (failed) return failed;
+    int fd = fcntl(connection->io.stream.fd, F_DUPFD_CLOEXEC, 3);
+    if (fd < 0) return support_fail_errno(L, errno, "make a descriptor of", luaL_tolstring(L, 1, NULL));
+    descriptor_push_raw(L, &fd);
+    connection_let_go(&connection->io);
+    return 1;
 }
 
 /* conn.peer_credentials: of whoever made the connection, or listened; nil when it is no Unix socket */

@@ -3,6 +3,7 @@
 #include "binding/descriptor.h"
 #include "binding/address.h"
 #include "binding/connection.h"
+#include "binding/connection_descriptors.h"
 #include "binding/datagram.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
@@ -226,8 +227,11 @@ static int descriptor_tostring(lua_State *L) {
 }
 
 int luaopen_core_descriptor(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"listen", descriptor_listen}, {"bind", descriptor_bind}, {"inherited", descriptor_inherited}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"listen", descriptor_listen},
+                                         {"bind", descriptor_bind},
+                                         {"inherited", descriptor_inherited},
+                                         {"of", descriptor_of_connection},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"connection", descriptor_connection},
                                        {"datagram", descriptor_datagram},
                                        {"close", descriptor_object_close},

@@ -46,7 +46,7 @@ end
 --- What is there is not written over: it may be in use.
 local function write(path, text, mode)
   local done <const>, message <const> = system.create_file(path, text, mode)
-  if not done then return nil, message end
+  if not done then return nil, message .. " (what is there is not written over: remove it first)" end
   return true
 end
 

@@ -134,6 +134,7 @@ end
 
 function commands.help()
   print((arguments.help(specification):gsub("\n$", "")))
+  print "\nperigee COMMAND --help shows what a command takes"
   return 0
 end
 

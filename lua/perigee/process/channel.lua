@@ -50,6 +50,16 @@ function Channel:send(...)
   return true
 end
 
+--- Waits until the kernel has taken all that was sent.
+---@return true?
+---@return string? message
+---@return string? code "closed"
+function Channel:flush()
+  local flushed <const>, message <const>, code <const> = self.stream:flush()
+  if not flushed then return disconnected(self, "send to", message, code) end
+  return true
+end
+
 --- The length of the next message; it is kept until all of that has come, whoever asks then.
 local function next_length(self)
   if self.length then return self.length end

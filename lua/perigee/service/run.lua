@@ -138,7 +138,9 @@ local M <const> = {}
 function M.reload_certificates()
   local count <const>, failures <const> = tls.reload()
   for _, message in ipairs(failures) do log.error("certificates stay as they were", { reason = message }) end
-  log.info("certificates are loaded anew", { contexts = count - #failures })
+  if #failures < count or count == 0 then
+    log.info("certificates are loaded anew", { contexts = count - #failures })
+  end
 end
 
 ---@param services perigee.Service[]

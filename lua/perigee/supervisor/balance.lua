@@ -1,5 +1,6 @@
 --- Accepting for the workers: each connection is passed to the worker that has the fewest, or to a process of its own.
 
+local descriptor <const> = require "core.descriptor"
 local listener <const> = require "core.listener"
 
 local WAITING <const> = 64 -- connections that are accepted and have no worker yet; more wait in the kernel
@@ -18,10 +19,11 @@ end
 
 --- Waits for a worker that takes it. One that dies meanwhile leaves it for the next.
 local function pass(supervisor, entry, conn)
-  while conn.is_open and not supervisor.stopping do
+  local socket <close> = descriptor.of(conn)
+  while socket and not supervisor.stopping do
     local slot <const> = choose(supervisor, entry)
     if slot and supervisor.mode == "process" then supervisor:spend(slot) end
-    if slot and slot:pass(entry, conn) then return end
+    if slot and slot:pass(entry, socket) then return end
     if not slot then supervisor.changed:wait() end
   end
 end

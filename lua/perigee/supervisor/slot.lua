@@ -111,15 +111,37 @@ function Slot:has_room(entry)
   return counts.sent - counts.ended < (entry.limit or math.huge)
 end
 
---- Passes a connection on. When that fails, the connection is as it was, and this process gets no more.
+--- Sends the socket of a connection, and waits until the worker says that it has it. It is not closed here.
+local function send(self, channel, entry, socket)
+  local number <const>, delivery <const> = self.delivered + 1, { waiting = core.waitlist() }
+  self.delivered, self.deliveries[number] = number, delivery
+  local place <close> = self.passing:acquire()
+  local sent <const> = channel:send_fd(socket) and channel:send("connection", entry.key, number)
+  place:release()
+  while sent and delivery.outcome == nil do delivery.waiting:wait() end
+  self.deliveries[number] = nil
+  return delivery.outcome
+end
+
+local function settle(self, number, outcome)
+  local delivery <const> = self.deliveries[number]
+  if not delivery then return end
+  delivery.outcome = outcome
+  delivery.waiting:wake()
+end
+
+function handlers.taken(self, _, number)
+  settle(self, number, true)
+end
+
+--- Passes a connection on. When that fails, nobody has touched it, and this process gets no more.
 ---@param entry perigee.supervisor.Entry
----@param conn perigee.Connection
+---@param socket perigee.Descriptor of the connection
 ---@return boolean passed
-function Slot:pass(entry, conn)
-  local channel <const>, counts <const> = self.child.channel, self.loads[entry.key]
+function Slot:pass(entry, socket)
+  local counts <const> = self.loads[entry.key]
   counts.sent = counts.sent + 1
-  local _ <close> = self.passing:acquire()
-  if channel:send_fd(conn) and channel:send("connection", entry.key) then return true end
+  if send(self, self.child.channel, entry, socket) then return true end
   if self.loads[entry.key] == counts then self.loads[entry.key] = nil end
   return false
 end
@@ -173,6 +195,7 @@ local function live(self)
   listening:join(LAST_WORDS_SECONDS)
   listening:cancel()
   child:close()
+  for number in pairs(self.deliveries) do settle(self, number, false) end
   return outcome
 end
 
@@ -264,7 +287,7 @@ local M <const> = {}
 ---@return perigee.supervisor.Slot
 function M.new(supervisor, number)
   return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
-    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, passing = semaphore(1),
+    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, deliveries = {}, delivered = 0, passing = semaphore(1),
     wake = core.waitlist(), answered = core.waitlist() }, Slot)
 end
 

@@ -128,9 +128,13 @@ function Worker:report_ended(claim, socket)
   end
 end
 
-function Worker:adopt(key)
+--- The supervisor keeps a connection until it hears that we have it, so it hears that before anything is done with it:
+--- when this process is killed, either the connection is ours alone, or untouched.
+function Worker:adopt(key, number)
   local conn <const>, message <const> = self.channel:receive_fd()
   if not conn then return log.warn("a connection was not received", { reason = message }) end
+  self.channel:send("taken", number)
+  self.channel:flush()
   local claim <const> = self.claims[key]
   if not claim or not claim.sockets then return conn:close() end
   claim.adopted = claim.adopted + 1
@@ -159,8 +163,8 @@ function handlers.failed(self, id, message, code)
   answer(self, id, { message = message, code = code })
 end
 
-function handlers.connection(self, key)
-  self:adopt(key)
+function handlers.connection(self, key, number)
+  self:adopt(key, number)
 end
 
 function handlers.status(self)

@@ -51,4 +51,12 @@ function M.bind(address, options) end
 ---@return string? code
 function M.inherited(number) end
 
+--- Takes the socket of a plain connection, of which nothing is pending or queued: the connection is closed after, its
+--- socket is not. The socket can so be sent to another process and kept here until that has it.
+---@param conn perigee.Connection
+---@return perigee.Descriptor?
+---@return string? message
+---@return string? code "closed"; "tls"; "protocol": bytes would be lost
+function M.of(conn) end
+
 return M, { ["perigee.descriptor"] = Descriptor }
