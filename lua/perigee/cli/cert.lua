@@ -45,9 +45,9 @@ end
 
 --- What is there is not written over: it may be in use.
 local function write(path, text, mode)
-  local done <const>, message <const> = system.create_file(path, text, mode)
-  if not done then return nil, message .. " (what is there is not written over: remove it first)" end
-  return true
+  local done <const>, message <const>, code <const> = system.create_file(path, text, mode)
+  if done then return true end
+  return nil, code == "exists" and message .. " (it is not written over: remove it first)" or message
 end
 
 --- A key alone would be taken for that of the certificate which is there.

@@ -94,7 +94,8 @@ print(urllib.request.urlopen(sys.argv[1], context=ssl.create_default_context(caf
       local directory <close> = helper.directory { [existing] = "precious" }
       local output <const>, status <const> = cert("localhost --directory " .. tostring(directory))
       local path <const> = tostring(directory) .. "/" .. existing
-      assert.same({ "perigee: create " .. path .. ": File exists\n", 1 }, { output, status })
+      assert.same({ "perigee: create " .. path .. ": File exists (it is not written over: remove it first)\n", 1 },
+        { output, status })
       local file <close> = assert(io.open(path))
       assert.equal("precious", file:read "a")
       local other <const> = existing == "localhost.crt" and "localhost.key" or "localhost.crt"
