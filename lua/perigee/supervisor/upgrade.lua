@@ -47,7 +47,7 @@ end
 --- Waits for the word of the new supervisor.
 local function wait_until_ready(supervisor, child)
   local sent <const>, message <const>, code <const> = send_all(supervisor, child.channel)
-  if not sent then return nil, message, code end
+  if not sent then return nil, child:wait(1) and outcome_text(child) or message, code end
   local kind <const>, detail <const> = child.channel:receive()
   if kind == "ready" then return true end
   return nil, kind == "failed" and detail or outcome_text(child), "closed"
