@@ -20,7 +20,7 @@ int descriptors_number(lua_State *L, int argument);
 int connection_receive_fd(lua_State *L); /* conn:receive_fd */
 /* descriptor.of(connection) -> descriptor, or nil, message, code: the connection is closed, its socket is not */
 int descriptor_of_connection(lua_State *L);
-void receipt_open(lua_State *L);         /* makes the class that receiving needs */
+void receipt_open(lua_State *L); /* makes the class that receiving needs */
 
 void descriptors_push_credentials(lua_State *L, const struct connection_object *connection);
 

@@ -31,7 +31,8 @@ local function complain(tally, format, ...)
   table.insert(tally.wrong, format:format(...))
 end
 
---- A connection may break when the process that serves it was killed; before it has said which one that is, when any was.
+--- A connection may break when the process that serves it was killed; before it has said which one that is, when any
+--- was.
 local function check_break(tally, pid, kills_before, what, message)
   tally.broken = tally.broken + 1
   if pid and tally.killed[pid] or not pid and tally.kills > kills_before then return end

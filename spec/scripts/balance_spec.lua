@@ -49,7 +49,7 @@ describe("--balance", function()
     local path <const> = helper.temporary_name()
     local text <const> = workers.HTTP .. ('http.serve("unix:%s", app)'):format(path)
     local process <close>, address <const> = workers.serve(text, "--workers 2 --balance")
-    assert.same({ "worker 1", 0 }, { helper.run("curl -s " .. address) })
+    assert.truthy(helper.run("curl -s " .. address):find "^worker [12]$")
     assert.truthy(helper.run("curl -s --unix-socket " .. path .. " http://localhost/"):find "^worker [12]$")
     process:signal "TERM"
     process:wait()

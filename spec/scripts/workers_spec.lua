@@ -187,6 +187,27 @@ describe("a worker that dies again and again", function()
   end)
 end)
 
+describe("the clients of a worker that cannot be started", function()
+  helper.leaves_nothing(before_each, after_each)
+
+  it("are served by the others meanwhile", function()
+    local text <const> = workers.ECHO .. [[
+      local task <const> = require "perigee.task"
+      if service.worker == 1 then task.spawn(function() task.sleep(0.02) os.exit(9) end) end
+    ]]
+    local process <close>, address <const> = workers.serve(text, "--workers 2")
+    process:wait_for "crash loop: [^\n]*seconds=1.6 worker=1\n"
+    local clients <const> = {}
+    for i = 1, 20 do
+      local conn <const>, number <const> = greeted(address)
+      clients[i] = conn
+      assert.equal(2, number)
+      assert.is_true(echoes(conn, "all is well"))
+    end
+    close_all(clients)
+  end)
+end)
+
 describe("a supervisor", function()
   helper.leaves_nothing(before_each, after_each)
 

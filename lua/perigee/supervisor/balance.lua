@@ -7,12 +7,14 @@ local WAITING <const> = 64 -- connections that are accepted and have no worker y
 
 local M <const> = {}
 
---- Of those that have room for it, the one with the fewest connections.
+--- Of those that have room for it, the one with the fewest connections; among equals, each in turn.
 local function choose(supervisor, entry)
   local chosen, least = nil, math.huge
-  for _, slot in ipairs(supervisor.slots) do
+  local slots <const>, first <const> = supervisor.slots, supervisor.turn + 1
+  for i = first, first + #slots - 1 do
+    local slot <const> = slots[i % #slots + 1]
     local load <const> = slot:has_room(entry) and slot:load() or math.huge
-    if load < least then chosen, least = slot, load end
+    if load < least then chosen, least, supervisor.turn = slot, load, i end
   end
   return chosen
 end
@@ -23,9 +25,18 @@ local function pass(supervisor, entry, conn)
   while socket and not supervisor.stopping do
     local slot <const> = choose(supervisor, entry)
     if slot and supervisor.mode == "process" then supervisor:spend(slot) end
-    if slot and slot:pass(entry, socket) then return end
+    if slot and slot:pass(entry, socket, supervisor.mode ~= "shared") then return end
     if not slot then supervisor.changed:wait() end
   end
+end
+
+--- A socket of an entry becomes a listener that passes on what it accepts.
+local function listen(supervisor, entry, number)
+  local opened <const>, message <const>, code <const> = listener.listen(entry.held[number],
+    function(conn) pass(supervisor, entry, conn) end, { keep_path = true, max_connections = WAITING })
+  if not opened then return nil, message, code end
+  entry.held[number] = opened
+  return true
 end
 
 --- Accepts on the sockets of an entry, which become listeners.
@@ -39,14 +50,39 @@ function M.accept(supervisor, entry)
     if supervisor.mode == "balance" then return true end
     return nil, ("listen on %s: datagrams cannot be served by a process for each client"):format(entry.url), "protocol"
   end
-  local function handler(conn) pass(supervisor, entry, conn) end
-  for number, socket in pairs(entry.held) do
-    local opened <const>, message <const>, code <const> = listener.listen(socket, handler,
-      { keep_path = true, max_connections = WAITING })
+  for number in pairs(entry.held) do
+    local opened <const>, message <const>, code <const> = listen(supervisor, entry, number)
     if not opened then return nil, message, code end
-    entry.held[number] = opened
   end
   return true
+end
+
+--- Calls f(entry, number, socket) for the sockets that are a worker's own, but for those of UDP.
+local function each_own(supervisor, worker, f)
+  local listeners <const> = supervisor.listeners
+  for _, entry in pairs(listeners.entries) do
+    for number, socket in pairs(not entry.shared and not entry.url:find "^udp:" and entry.held or {}) do
+      if listeners:owner_of(number) == worker then f(entry, number, socket) end
+    end
+  end
+end
+
+--- While a worker cannot be started, the others get the clients who wait for it.
+---@param supervisor perigee.Supervisor
+---@param worker integer
+function M.lend(supervisor, worker)
+  each_own(supervisor, worker, function(entry, number, socket)
+    if socket.pause then socket:pause(false) else listen(supervisor, entry, number) end
+  end)
+end
+
+--- It is started again, and accepts its clients itself.
+---@param supervisor perigee.Supervisor
+---@param worker integer
+function M.reclaim(supervisor, worker)
+  each_own(supervisor, worker, function(_, _, socket)
+    if socket.pause then socket:pause() end
+  end)
 end
 
 --- Accepts nothing any more, and waits until what is accepted has been passed on. The sockets stay open: workers that

@@ -2,6 +2,7 @@
 --- line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":, "code":
 --- }.
 
+local core <const> = require "core.task"
 local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local net <const> = require "perigee.net"
@@ -9,6 +10,7 @@ local paths <const> = require "perigee.supervisor.paths"
 local system <const> = require "core.system"
 
 local OWNER_ONLY <const> = tonumber("600", 8)
+local LAST_ANSWERS_SECONDS <const> = 1
 local REQUEST_SECONDS <const> = 3600 -- that a client may stay connected between two requests
 
 --- What can be asked of a process.
@@ -54,7 +56,17 @@ local function is_allowed(conn)
   return peer ~= nil and (peer.uid == 0 or peer.uid == system.user_id())
 end
 
-local function handler_of(target)
+--- Answers one request. A process that ends waits until its answers have gone.
+local function answer(conn, target, line, traffic)
+  local _ <close> = setmetatable({}, { __close = function()
+    traffic.busy = traffic.busy - 1
+    traffic.done:wake(math.huge)
+  end })
+  traffic.busy = traffic.busy + 1
+  return conn:write(json.encode(answer_of(target, line)), "\n") and conn:flush()
+end
+
+local function handler_of(target, traffic)
   return function(conn)
     if not is_allowed(conn) then
       conn:write(json.encode { ok = false, message = "this is another user's process", code = "denied" }, "\n")
@@ -62,7 +74,7 @@ local function handler_of(target)
     end
     conn.timeout = REQUEST_SECONDS
     for line in conn:lines() do
-      if not conn:write(json.encode(answer_of(target, line)), "\n") then return end
+      if not answer(conn, target, line, traffic) then return end
     end
   end
 end
@@ -70,6 +82,7 @@ end
 ---@class perigee.supervisor.Control
 ---@field path string
 ---@field server perigee.Server
+---@field traffic { busy: integer, done: any } requests that are being answered
 local Control <const> = {}
 Control.__index = Control
 
@@ -87,10 +100,17 @@ function Control:close(is_replaced)
   if is_ours(self) then os.remove(self.path) end
 end
 
+--- Closes it, and waits until all answers have gone: before the process ends.
+function Control:finish()
+  self:close()
+  local deadline <const> = core.now() + LAST_ANSWERS_SECONDS
+  while self.traffic.busy > 0 and core.now() < deadline do self.traffic.done:wait(deadline - core.now()) end
+end
+
 local M <const> = {}
 
-local function serve(path, target)
-  local server <const>, message <const>, code <const> = net.serve("unix:" .. path, handler_of(target),
+local function serve(path, handler)
+  local server <const>, message <const>, code <const> = net.serve("unix:" .. path, handler,
     { keep_path = true, max_connections = 64 })
   if not server then return nil, message, code end
   local set <const>, why <const>, word <const> = system.set_mode(path, OWNER_ONLY)
@@ -100,9 +120,9 @@ local function serve(path, target)
 end
 
 --- In the place of a socket that is served there by somebody else, in one step.
-local function serve_over(path, target)
+local function serve_over(path, handler)
   local beside <const> = ("%s.%d"):format(path, system.pid())
-  local server <const>, message <const>, code <const> = serve(beside, target)
+  local server <const>, message <const>, code <const> = serve(beside, handler)
   if not server then return nil, message, code end
   local moved <const>, why <const> = os.rename(beside, path)
   if moved then return server end
@@ -123,9 +143,10 @@ function M.open(path, target, is_successor)
   if not own then own, why, word = paths.own() end
   if not own then return nil, why, word end
   local open <const> = path and is_successor and serve_over or serve
-  local server <const>, message <const>, code <const> = open(own, target)
+  local traffic <const> = { busy = 0, done = core.waitlist() }
+  local server <const>, message <const>, code <const> = open(own, handler_of(target, traffic))
   if not server then return nil, message, code end
-  return setmetatable({ path = own, server = server }, Control)
+  return setmetatable({ path = own, server = server, traffic = traffic }, Control)
 end
 
 return M

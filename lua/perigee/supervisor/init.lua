@@ -6,8 +6,8 @@ local control <const> = require "perigee.supervisor.control"
 local core <const> = require "core.task"
 local listeners <const> = require "perigee.supervisor.listeners"
 local log <const> = require "perigee.log"
+local report <const> = require "perigee.supervisor.report"
 local slots <const> = require "perigee.supervisor.slot"
-local status <const> = require "perigee.supervisor.status"
 local system <const> = require "core.system"
 local systemd <const> = require "perigee.supervisor.systemd"
 local tls <const> = require "perigee.tls"
@@ -25,7 +25,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field limit integer processes, of mode "process"
 ---@field slots perigee.supervisor.Slot[]
 ---@field listeners perigee.supervisor.Listeners
----@field predecessor perigee.supervisor.Predecessor? the supervisor whose place this one takes
+---@field predecessor perigee.supervisor.Predecessor? the supervisor whose place this one takes, until it has it
 ---@field manager perigee.systemd.Manager
 ---@field control perigee.supervisor.Control?
 ---@field tickets string the secret of TLS session tickets
@@ -35,6 +35,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field stopping boolean
 ---@field handed_over boolean another supervisor goes on
 ---@field failed string? why it cannot go on
+---@field turn integer counts whose turn it was among workers with as many connections
 local Supervisor <const> = {}
 Supervisor.__index = Supervisor
 
@@ -57,22 +58,11 @@ function Supervisor:on_loaded(slot)
   self.scope:spawn(self.on_ready, self)
 end
 
-local function show_failure(self, slot, outcome)
-  local failure <const> = slot.failure
-  if not failure then
-    log.error("the worker ended before its scripts were loaded", { worker = slot.number, exit = outcome.exit,
-      signal = outcome.signal, reason = outcome.reason })
-  elseif not self.shown[failure.message] then
-    self.shown[failure.message] = true
-    log.of(failure.service).error(failure.message, { traceback = failure.traceback })
-  end
-end
-
 --- Its scripts could not be loaded: when that is so with all, or this is an upgrade, there is no point in going on.
 ---@param slot perigee.supervisor.Slot
 ---@param outcome table
 function Supervisor:on_load_failure(slot, outcome)
-  show_failure(self, slot, outcome)
+  report.failure(self, slot, outcome)
   slot.first_failed = not slot.has_loaded
   local hopeless = not self.ready
   for _, other in ipairs(self.slots) do hopeless = hopeless and other.first_failed end
@@ -118,23 +108,27 @@ function Supervisor:add_slot(number)
   self.scope:spawn(slot.live_on, slot)
 end
 
--- Its life.
+-- A worker that rests before it is started again.
 
-local function report_listening(self)
-  local names <const> = {}
-  for _, entry in pairs(self.listeners.entries) do names[#names + 1] = entry end
-  table.sort(names, function(a, b) return a.key < b.key end)
-  for _, entry in ipairs(names) do
-    log.of(entry.service).info("listening", { address = entry.address, workers = self.listeners.workers })
-  end
+---@param slot perigee.supervisor.Slot
+function Supervisor:lend(slot)
+  if self.mode == "shared" and not self.stopping then balance.lend(self, slot.number) end
 end
+
+---@param slot perigee.supervisor.Slot
+function Supervisor:reclaim(slot)
+  if self.mode == "shared" and not self.handed_over then balance.reclaim(self, slot.number) end
+end
+
+-- Its life.
 
 --- All workers serve.
 function Supervisor:on_ready()
-  report_listening(self)
+  report.listening(self)
   self.listeners:close_spares()
   if not self:open_control() then return end
   if self.predecessor then self.predecessor:tell_ready() end
+  self.predecessor = nil
   self.manager:notify("READY=1", ("MAINPID=%d"):format(system.pid()))
 end
 
@@ -191,7 +185,7 @@ end
 --- Stops all workers. Those that have not ended after the drain time are killed.
 local function finish(self)
   if not self.handed_over then self.manager:notify "STOPPING=1" end
-  local others_serve <const> = self.handed_over or self.predecessor ~= nil and not self.ready
+  local others_serve <const> = self.handed_over or self.predecessor ~= nil
   self.listeners:close(others_serve)
   for _, slot in ipairs(self.slots) do slot:stop(others_serve) end
   if wait_for_slots(self, core.now() + self.drain + KILL_SECONDS) then return end
@@ -231,19 +225,7 @@ end
 --- What `perigee status` shows.
 ---@return table
 function Supervisor:status()
-  local workers <const>, own <const> = {}, {}
-  core.group(function(group)
-    for i, slot in ipairs(self.slots) do
-      group:spawn(function() workers[i] = slot:status() end)
-    end
-  end)
-  for _, entry in pairs(self.listeners.entries) do
-    own[#own + 1] = { service = entry.service, address = entry.address }
-  end
-  table.sort(own, function(a, b) return a.address < b.address end)
-  local state <const> = self.stopping and "stopping" or self.upgrading and "upgrading" or self.ready and "serving"
-  return { pid = system.pid(), state = state or "loading", mode = self.mode, age = core.now() - self.began,
-    memory = status.memory_of(system.pid()), listeners = own, workers = workers }
+  return report.status(self)
 end
 
 local function take_sockets(self)
@@ -275,9 +257,9 @@ function Supervisor:run()
   if not start(self) then return 1 end
   while not self.stopping and not has_ended(self) do self.changed:wait() end
   self.stopping = true
-  if self.failed and self.predecessor and not self.ready then self.predecessor:tell_failed(self.failed) end
+  if self.failed and self.predecessor then self.predecessor:tell_failed(self.failed) end
   finish(self)
-  if self.control then self.control:close() end
+  if self.control then self.control:finish() end
   return self.failed and 1 or 0
 end
 
@@ -293,7 +275,7 @@ function M.new(arguments, predecessor)
     slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
     manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
     scope = core.scope(), changed = core.waitlist(), ready = false, stopping = false, handed_over = false, shown = {},
-    started = 1, began = core.now() }, Supervisor)
+    started = 1, turn = 0, began = core.now() }, Supervisor)
   if mode ~= "shared" then
     self.listeners.on_bound = function(entry) return balance.accept(self, entry) end
   end

@@ -112,10 +112,17 @@ local function bind_own(self, entry, number)
   return true
 end
 
+--- Whose a socket is, where each worker has its own.
+---@param index integer in `held`
+---@return integer number of the worker
+function Listeners:owner_of(index)
+  return (index - 1) % self.workers + 1
+end
+
 local function of_worker(self, entry, number)
   local list <const> = {}
   for index, socket in pairs(entry.held) do
-    if (index - 1) % self.workers + 1 == number then list[#list + 1] = socket end
+    if self:owner_of(index) == number then list[#list + 1] = socket end
   end
   return list
 end

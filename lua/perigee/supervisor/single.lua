@@ -109,7 +109,7 @@ function Single:run_services()
 end
 
 function Single:close()
-  if self.control then self.control:close() end
+  if self.control then self.control:finish() end
 end
 
 local M <const> = {}

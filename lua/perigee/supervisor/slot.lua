@@ -2,8 +2,8 @@
 
 local connected <const> = require "perigee.process.connected"
 local core <const> = require "core.task"
+local deliveries <const> = require "perigee.supervisor.deliveries"
 local log <const> = require "perigee.log"
-local semaphore <const> = require "perigee.task.semaphore"
 local status <const> = require "perigee.supervisor.status"
 local systemd <const> = require "perigee.supervisor.systemd"
 local worker <const> = require "perigee.supervisor.worker"
@@ -26,7 +26,7 @@ local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process t
 ---@field failure table? why the process could not load its scripts
 ---@field is_spent boolean the process has got its only connection, or has ended well: it is not started again
 ---@field has_finished boolean its scripts have ended by themselves
----@field loads table<string, { sent: integer, ended: integer }> connections by listener, of those that are passed
+---@field deliveries perigee.supervisor.Deliveries? to the process
 local Slot <const> = {}
 Slot.__index = Slot
 
@@ -35,8 +35,9 @@ Slot.__index = Slot
 local handlers <const> = {}
 
 --- A worker that waits for what cannot be sent would do so for ever.
-local function give_up(self, message)
-  if self.supervisor.stopping then return end
+local function give(self, id, entry, sockets)
+  local given <const>, message <const> = self.deliveries:give(id, entry, sockets)
+  if given or self.supervisor.stopping then return end
   log.error("the worker gets no sockets: it is killed", { worker = self.number, reason = message })
   self:kill()
 end
@@ -48,13 +49,7 @@ function handlers.listen(self, channel, id, request)
   entry, message, code = listeners:find(request, self.number)
   if entry then sockets, message, code = listeners:sockets_of(entry, self.number) end
   if not sockets then return channel:send("failed", id, message, code) end
-  local _ <close> = self.passing:acquire()
-  channel:send("listening", id, #sockets)
-  for _, socket in ipairs(sockets) do
-    local sent <const>, why <const> = channel:send_fd(socket)
-    if not sent then return give_up(self, why) end
-  end
-  self.loads[entry.key] = { sent = 0, ended = 0 }
+  give(self, id, entry, sockets)
 end
 
 function handlers.loaded(self)
@@ -71,12 +66,16 @@ function handlers.finished(self)
 end
 
 function handlers.ended(self, _, key, count)
-  if self.loads[key] then self.loads[key].ended = count end
+  self.deliveries:ended(key, count)
   self.supervisor.changed:wake(math.huge)
 end
 
 function handlers.closed(self, _, key)
-  self.loads[key] = nil
+  self.deliveries:refuse(key)
+end
+
+function handlers.taken(self, _, number)
+  self.deliveries:confirm(number)
 end
 
 function handlers.status(self, _, answer)
@@ -97,53 +96,23 @@ end
 --- How many connections that were passed to it have not ended.
 ---@return integer
 function Slot:load()
-  local load = 0
-  for _, counts in pairs(self.loads) do load = load + counts.sent - counts.ended end
-  return load
+  return self.deliveries and self.deliveries:load() or 0
 end
 
 --- May it get one more for this listener?
 ---@param entry perigee.supervisor.Entry
 ---@return boolean
 function Slot:has_room(entry)
-  local counts <const> = self.loads[entry.key]
-  if self.state ~= "serving" or not counts or self.is_spent then return false end
-  return counts.sent - counts.ended < (entry.limit or math.huge)
-end
-
---- Sends the socket of a connection, and waits until the worker says that it has it. It is not closed here.
-local function send(self, channel, entry, socket)
-  local number <const>, delivery <const> = self.delivered + 1, { waiting = core.waitlist() }
-  self.delivered, self.deliveries[number] = number, delivery
-  local place <close> = self.passing:acquire()
-  local sent <const> = channel:send_fd(socket) and channel:send("connection", entry.key, number)
-  place:release()
-  while sent and delivery.outcome == nil do delivery.waiting:wait() end
-  self.deliveries[number] = nil
-  return delivery.outcome
-end
-
-local function settle(self, number, outcome)
-  local delivery <const> = self.deliveries[number]
-  if not delivery then return end
-  delivery.outcome = outcome
-  delivery.waiting:wake()
-end
-
-function handlers.taken(self, _, number)
-  settle(self, number, true)
+  return self.state == "serving" and not self.is_spent and self.deliveries:has_room(entry)
 end
 
 --- Passes a connection on. When that fails, nobody has touched it, and this process gets no more.
 ---@param entry perigee.supervisor.Entry
 ---@param socket perigee.Descriptor of the connection
+---@param is_counted boolean the worker will tell of its end
 ---@return boolean passed
-function Slot:pass(entry, socket)
-  local counts <const> = self.loads[entry.key]
-  counts.sent = counts.sent + 1
-  if send(self, self.child.channel, entry, socket) then return true end
-  if self.loads[entry.key] == counts then self.loads[entry.key] = nil end
-  return false
+function Slot:pass(entry, socket, is_counted)
+  return self.deliveries:pass(entry, socket, is_counted)
 end
 
 -- Its process.
@@ -183,10 +152,10 @@ end
 --- One process from its start to its end.
 ---@return { exit: integer?, signal: string?, reason: string? } outcome
 local function live(self)
-  self.began, self.state, self.failure, self.loads, self.child = core.now(), "loading", nil, {}, nil
+  self.began, self.state, self.failure, self.deliveries, self.child = core.now(), "loading", nil, nil, nil
   local child <const>, message <const> = start_process(self)
   if not child then return { reason = message } end
-  self.child = child
+  self.child, self.deliveries = child, deliveries.new(child.channel)
   local announce <const> = supervisor_has_many(self) and log.debug or log.info
   announce("worker started", fields_of(self))
   if self.supervisor.stopping then self:stop() end
@@ -195,7 +164,7 @@ local function live(self)
   listening:join(LAST_WORDS_SECONDS)
   listening:cancel()
   child:close()
-  for number in pairs(self.deliveries) do settle(self, number, false) end
+  self.deliveries:close()
   return outcome
 end
 
@@ -224,7 +193,10 @@ local function rest(self, outcome)
     log.error("crash loop: the worker dies as soon as it is started", fields)
   end
   self.state = "waiting"
-  if seconds > 0 then self.wake:wait(seconds) end
+  if seconds == 0 then return end
+  self.supervisor:lend(self)
+  self.wake:wait(seconds)
+  self.supervisor:reclaim(self)
 end
 
 --- The life of the slot, in a task of its own: until the supervisor stops, or the scripts have ended by themselves.
@@ -232,7 +204,6 @@ function Slot:live_on()
   while true do
     local outcome <const> = live(self)
     report_end(self, outcome)
-    self.loads = {}
     self.supervisor.changed:wake(math.huge)
     if self.supervisor.stopping or self.is_spent then break end
     rest(self, outcome)
@@ -287,8 +258,8 @@ local M <const> = {}
 ---@return perigee.supervisor.Slot
 function M.new(supervisor, number)
   return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
-    quick = 0, has_loaded = false, is_spent = false, has_finished = false, loads = {}, deliveries = {}, delivered = 0, passing = semaphore(1),
-    wake = core.waitlist(), answered = core.waitlist() }, Slot)
+    quick = 0, has_loaded = false, is_spent = false, has_finished = false, wake = core.waitlist(),
+    answered = core.waitlist() }, Slot)
 end
 
 return M
