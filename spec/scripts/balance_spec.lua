@@ -1,5 +1,6 @@
 local helper <const> = require "spec.helper"
 local net <const> = require "perigee.net"
+local system <const> = require "core.system"
 local workers <const> = require "spec.fixtures.workers"
 
 --- A client, and the number of the worker, or the process, that serves it.
@@ -53,7 +54,7 @@ describe("--balance", function()
     assert.truthy(helper.run("curl -s --unix-socket " .. path .. " http://localhost/"):find "^worker [12]$")
     process:signal "TERM"
     process:wait()
-    assert.is_nil(io.open(path))
+    assert.is_nil(system.file_kind(path))
   end)
 
   it("lets clients wait while there is no worker", function()

@@ -1,5 +1,6 @@
 local helper <const> = require "spec.helper"
 local net <const> = require "perigee.net"
+local system <const> = require "core.system"
 local workers <const> = require "spec.fixtures.workers"
 
 local function greeted(address)
@@ -120,8 +121,8 @@ describe("perigee upgrade", function()
     conn:close()
     assert.equal(pid, process:serving().pid)
     process:command "stop"
-    assert.is_nil(io.open(path))
-    assert.is_nil(io.open(process.control))
+    assert.is_nil(system.file_kind(path))
+    assert.is_nil(system.file_kind(process.control))
   end)
 
   it("changes nothing when the new scripts do not load, and says why", function()

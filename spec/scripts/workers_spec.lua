@@ -1,5 +1,6 @@
 local helper <const> = require "spec.helper"
 local net <const> = require "perigee.net"
+local system <const> = require "core.system"
 local workers <const> = require "spec.fixtures.workers"
 
 -- For scripts that end their process at once: what they leave is no leak.
@@ -96,7 +97,7 @@ describe("workers", function()
     close_all(one_client_each(address, 2))
     assert.same({ ("stopped %d\n"):format(process.pid), 0 }, { process:command "stop" })
     assert.equal(0, process:wait())
-    assert.is_nil(io.open(path))
+    assert.is_nil(system.file_kind(path))
   end)
 
   it("answer datagrams", function()
@@ -274,7 +275,7 @@ describe("a supervisor", function()
     assert.same({ "perigee: connect to unix:/nowhere/at.all: No such file or directory\n", 1 }, { output, code })
     process:signal "TERM"
     process:wait()
-    assert.is_nil(io.open(process.control))
+    assert.is_nil(system.file_kind(process.control))
   end)
 
   it("does not start when another one has its control socket", function()
