@@ -30,8 +30,8 @@ local function run_service(self, service)
     self.changed:wake(math.huge)
     service:join()
   elseif not self.stopping then
+    self.on_failed(service, failure) -- which may wait until somebody else knows
     self.failed = true
-    self.on_failed(service, failure)
   end
   self.running = self.running - 1
   self.changed:wake(math.huge)

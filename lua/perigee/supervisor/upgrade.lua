@@ -105,6 +105,7 @@ end
 --- Tells it to go.
 function Predecessor:tell_ready()
   self.channel:send "ready"
+  self.channel:flush()
   self.channel:close()
 end
 
@@ -112,6 +113,7 @@ end
 ---@param message string
 function Predecessor:tell_failed(message)
   self.channel:send("failed", message)
+  self.channel:flush()
   self.channel:close()
 end
 

@@ -196,6 +196,7 @@ end
 function Worker:report()
   local function failed(service, failure)
     self.channel:send("failed", service.name, failure.message, failure.traceback)
+    self.channel:flush()
   end
   local function loaded()
     if self.run.loaded == #self.run.services then self.channel:send "loaded" end
@@ -205,7 +206,9 @@ end
 
 --- The run is over: when nobody has stopped it, its scripts have ended by themselves, and need not be started again.
 function Worker:report_end()
-  if not self.run.stopping and not self.run.failed then self.channel:send "finished" end
+  if self.run.stopping or self.run.failed then return end
+  self.channel:send "finished"
+  self.channel:flush()
 end
 
 --- Begins to serve the services of a run.
