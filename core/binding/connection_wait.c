@@ -22,18 +22,22 @@ int connection_park_reader(lua_State *L, struct connection_object *connection, d
     return task_wait(L, task, until, interrupt_wait, &connection->io, context, step);
 }
 
+static struct task *begin_write(lua_State *L, const struct connection_object *connection) {
+    struct task *task = task_begin_wait(L, "write");
+    if (connection->io.writer) luaL_error(L, "another task is waiting to write to this connection");
+    return task;
+}
+
 int connection_park_writer(lua_State *L, struct connection_object *connection, size_t level, double until,
                            lua_KContext context, lua_KFunction step) {
-    struct task *task = task_begin_wait(L, "write");
-    if (connection->io.writer) return luaL_error(L, "another task is waiting to write to this connection");
+    struct task *task = begin_write(L, connection);
     connection_await_output(&connection->io, &task->waiter, (uint32_t)level);
     return task_wait(L, task, until, interrupt_wait, &connection->io, context, step);
 }
 
 int connection_park_for_room(lua_State *L, struct connection_object *connection, double until, lua_KContext context,
                              lua_KFunction step) {
-    struct task *task = task_begin_wait(L, "write");
-    if (connection->io.writer) return luaL_error(L, "another task is waiting to write to this connection");
+    struct task *task = begin_write(L, connection);
     connection_await_room(&connection->io, &task->waiter);
     return task_wait(L, task, until, interrupt_wait, &connection->io, context, step);
 }

@@ -11,7 +11,6 @@ local runs <const> = require "perigee.service.run"
 local server <const> = require "perigee.server"
 local service <const> = require "perigee.service"
 local single <const> = require "perigee.supervisor.single"
-local supervisor <const> = require "perigee.supervisor"
 local system <const> = require "core.system"
 local upgrade <const> = require "perigee.supervisor.upgrade"
 local worker <const> = require "perigee.supervisor.worker"
@@ -123,7 +122,7 @@ function M.main(arguments)
   local predecessor <const>, why <const> = upgrade.take()
   if predecessor == nil then return fail(why) end
   if predecessor or arguments.workers or arguments.process_per_client then
-    return supervisor.new(arguments, predecessor or nil):run()
+    return require "perigee.supervisor".new(arguments, predecessor or nil):run()
   end
   local taken <const>, reason <const> = inherited.take()
   if not taken then return fail(reason) end
