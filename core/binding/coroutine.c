@@ -1,6 +1,7 @@
 /* coroutine.resume and coroutine.wrap for tasks: a coroutine that a script makes by itself, a generator for one, may wait
  * as its task may. When the inner coroutine parks the task, the call to resume parks with it, and goes on when the task
  * is woken; the script sees only its own yields. In all else as in Lua's lcorolib.c. */
+#include "binding/coroutine.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
 
@@ -18,8 +19,7 @@ static void lend_task(lua_State *L, lua_State *coroutine) {
     set_task(coroutine, lua_isyieldable(L) ? task_of(L) : root);
 }
 
-/* Moves results, or the error value (then -1), from the coroutine to L. */
-static int take_results(lua_State *L, lua_State *coroutine, int status, int count) {
+int coroutine_take_results(lua_State *L, lua_State *coroutine, int status, int count) {
     int failed = status != LUA_OK && status != LUA_YIELD;
     if (failed) count = 1;
     if (!lua_checkstack(L, count + 1)) {
@@ -66,7 +66,7 @@ static int step(lua_State *L, int resumed, lua_KContext kind) {
     int status = lua_resume(coroutine, L, arguments, &count);
     if (status == LUA_YIELD && task->state == TASK_PARKED) return lua_yieldk(L, 0, kind, step);
     if (coroutine != L) set_task(coroutine, &task_runtime(task)->root);
-    count = take_results(L, coroutine, status, count);
+    count = coroutine_take_results(L, coroutine, status, count);
     return kind == KIND_RESUME ? resume_results(L, count) : wrap_results(L, coroutine, count);
 }
 

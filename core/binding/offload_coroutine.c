@@ -1,5 +1,6 @@
 /* Coroutines of a job, as in Lua's lcorolib.c. A hook belongs to one coroutine: so that an endless loop can be stopped
  * wherever it is, the state knows which one runs. */
+#include "binding/coroutine.h"
 #include "binding/offload_state.h"
 
 #include <lauxlib.h>
@@ -14,19 +15,6 @@ static void set_running(struct offload_state *state, lua_State *L) {
     if (offload_state_is_stopping(state)) offload_state_interrupt(L);
 }
 
-/* Moves the results or the error to L: returns how many results, or -1 for the error. */
-static int take_results(lua_State *L, lua_State *coroutine, int status, int count) {
-    int failed = status != LUA_OK && status != LUA_YIELD;
-    if (failed) count = 1;
-    if (!lua_checkstack(L, count + 1)) {
-        lua_pop(coroutine, count);
-        lua_pushliteral(L, "too many results to resume");
-        return -1;
-    }
-    lua_xmove(coroutine, L, count);
-    return failed ? -1 : count;
-}
-
 static int resume(struct offload_state *state, lua_State *L, lua_State *coroutine, int arguments, int closes) {
     int count;
     if (!lua_checkstack(coroutine, arguments)) {
@@ -39,7 +27,7 @@ static int resume(struct offload_state *state, lua_State *L, lua_State *coroutin
     int failed = status != LUA_OK && status != LUA_YIELD;
     if (failed && closes && !offload_state_is_stopping(state)) status = lua_resetthread(coroutine);
     set_running(state, L);
-    return take_results(L, coroutine, status, count);
+    return coroutine_take_results(L, coroutine, status, count);
 }
 
 static int coroutine_resume(lua_State *L) {
