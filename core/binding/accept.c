@@ -44,7 +44,6 @@ static int accept_connection(struct listener_object *listener, const struct stre
     return 0;
 }
 
-static const struct listener_protocol protocol = {.accepted = accept_connection};
 
 static enum scheme check_arguments(lua_State *L, int options) {
     static const char *const names[] = {LISTENER_OPTIONS, "timeout", NULL};
@@ -56,12 +55,20 @@ static enum scheme check_arguments(lua_State *L, int options) {
     return scheme_is_tls(scheme) ? SCHEME_TLS : SCHEME_TCP;
 }
 
-/* listener.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
+/* listener.probe(address, options, free) -> true, or nil, message, code: could it be listened on now? With free = false
+ * it need not be: only the options are looked at. */
 int connection_probe(lua_State *L) {
+    lua_settop(L, 3);
     check_arguments(L, 2);
     support_option_seconds(L, 2, "timeout", CONNECTION_TIMEOUT);
     return listener_probe(L, 2);
 }
+
+static void replace(lua_State *L, struct listener_object *listener, int options) {
+    listener->timeout = (float)support_option_seconds(L, options, "timeout", CONNECTION_TIMEOUT);
+}
+
+static const struct listener_protocol protocol = {.accepted = accept_connection, .replaced = replace};
 
 /* listener.listen(address, handler, options) -> listener, or nil, message, code */
 int connection_listen(lua_State *L) {

@@ -164,21 +164,39 @@ static const struct endpoint *check_endpoint(lua_State *L, int argument) {
     return &object->endpoint;
 }
 
+unsigned datagram_check_max_tasks(lua_State *L, int table) {
+    return (unsigned)support_option_integer(L, table, "max_tasks", 1, INT_MAX, MAX_TASKS);
+}
+
+static void datagram_check_options(lua_State *L, int table, struct socket_options *options) {
+    static const char *const names[] = {"receive_buffer", "send_buffer", "reuseport", "v6only",
+                                        "broadcast",      "timeout",     "max_tasks", NULL};
+    support_check_options(L, table, names);
+    socket_options_check(L, table, options);
+}
+
+/* datagram.check(options): raises for those that open would raise for */
+static int datagram_check_given(lua_State *L) {
+    struct socket_options options;
+    lua_settop(L, 1);
+    datagram_check_options(L, 1, &options);
+    support_option_seconds(L, 1, "timeout", INFINITY);
+    datagram_check_max_tasks(L, 1);
+    return 0;
+}
+
 /* datagram.open(local, remote, options) -> socket, or nil, message, code. local: what to bind, a descriptor to take over,
  * or nil; remote: what to connect to, or nil. options: timeout (seconds), max_tasks, and those of sockets */
 static int datagram_open(lua_State *L) {
-    static const char *const names[] = {"receive_buffer", "send_buffer", "reuseport", "v6only",
-                                        "broadcast",      "timeout",     "max_tasks", NULL};
     struct socket_options options;
     lua_settop(L, 3);
     const struct endpoint *local = check_endpoint(L, 1), *remote = check_endpoint(L, 2);
-    support_check_options(L, 3, names);
-    socket_options_check(L, 3, &options);
+    datagram_check_options(L, 3, &options);
     int failed = descriptor_test(L, 1) ? descriptor_check_kind(L, 1, DESCRIPTOR_DATAGRAM, "open") : 0;
     if (failed) return failed;
     struct datagram_object *object = datagram_new(L);
     object->timeout = (float)support_option_seconds(L, 3, "timeout", INFINITY);
-    object->max_tasks = (unsigned)support_option_integer(L, 3, "max_tasks", 1, INT_MAX, MAX_TASKS);
+    object->max_tasks = datagram_check_max_tasks(L, 3);
     int fd = open_socket(L, local, remote, &options);
     if (fd < 0) return support_fail_errno(L, errno, "open", luaL_tolstring(L, local ? 1 : 2, NULL));
     object->connected = is_connected(fd) & 1u;
@@ -230,8 +248,9 @@ static int datagram_tostring(lua_State *L) {
 }
 
 int luaopen_core_datagram(lua_State *L) {
-    static const luaL_Reg functions[] = {{"open", datagram_open}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", datagram_open}, {"check", datagram_check_given}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"serve", datagram_serve},
+                                       {"replace", datagram_replace},
                                        {"receive", datagram_object_receive},
                                        {"send", datagram_object_send},
                                        {"drain", datagram_drain},

@@ -107,9 +107,9 @@ static void datagram_on_input(struct waiter *waiter, enum wake when) {
     struct datagram_object *object =
         (struct datagram_object *)((char *)waiter - offsetof(struct datagram_object, waiter));
     if (!object->io.open) return; /* it was the close that woke it */
-    unsigned room = object->max_tasks - object->active;
+    unsigned room = object->active < object->max_tasks ? object->max_tasks - object->active : 0;
     object->delivering = 1; /* keeps the object while its handlers run */
-    datagram_receive_batch(&object->io, room, datagram_on_each, object);
+    if (room) datagram_receive_batch(&object->io, room, datagram_on_each, object);
     object->delivering = 0;
     datagram_end_drained(object);
     int more = object->io.open && object->active < object->max_tasks && !object->draining;
@@ -130,6 +130,25 @@ int datagram_serve(lua_State *L) {
     object->scope = scope_hold(scope_root(object->runtime->current));
     object->waiter.wake = datagram_on_input;
     datagram_await_input(&object->io, &object->waiter);
+    return 0;
+}
+
+/* socket:replace(handler, options, scope): datagrams that come from now on are for this handler, in this scope */
+int datagram_replace(lua_State *L) {
+    struct datagram_object *object = datagram_check(L);
+    struct scope *before = object->scope, *scope = scope_check(L, 4);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    if (!object->io.open || object->handler == LUA_NOREF) return luaL_error(L, "the socket is not served");
+    int had_room = object->active < object->max_tasks;
+    unsigned max_tasks = datagram_check_max_tasks(L, 3);
+    lua_pushvalue(L, 2);
+    int handler = luaL_ref(L, LUA_REGISTRYINDEX);
+    luaL_unref(L, LUA_REGISTRYINDEX, object->handler);
+    object->handler = handler;
+    object->scope = scope_hold(scope);
+    object->max_tasks = max_tasks;
+    scope_drop(before);
+    if (!had_room && object->active < max_tasks) datagram_await_input(&object->io, &object->waiter);
     return 0;
 }
 

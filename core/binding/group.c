@@ -14,7 +14,7 @@ struct scope_object {
     struct scope *scope;
 };
 
-static struct scope *check_scope(lua_State *L, int argument) {
+struct scope *scope_check(lua_State *L, int argument) {
     struct scope_object *object = luaL_checkudata(L, argument, CLASS);
     luaL_argcheck(L, object->scope, argument, "the scope is closed");
     return object->scope;
@@ -38,30 +38,37 @@ struct task *scope_spawn(lua_State *L, struct scope *scope, int function) {
 }
 
 static int scope_object_spawn(lua_State *L) {
-    task_handle_push(L, scope_spawn(L, check_scope(L, 1), 2));
+    task_handle_push(L, scope_spawn(L, scope_check(L, 1), 2));
     return 1;
 }
 
 /* As spawn, but what the task spawns itself belongs to the scope as well: for a script's main chunk. */
 static int scope_object_enter(lua_State *L) {
-    struct task *task = scope_spawn(L, check_scope(L, 1), 2);
+    struct task *task = scope_spawn(L, scope_check(L, 1), 2);
     task->shares_home = 1;
     task_handle_push(L, task);
     return 1;
 }
 
 static int scope_object_cancel(lua_State *L) {
-    scope_cancel(check_scope(L, 1));
+    scope_cancel(scope_check(L, 1));
     return 0;
 }
 
+/* scope:cancel_background(endless): tasks that serve nothing; with `endless`, default true, WebSockets too */
 static int scope_object_cancel_background(lua_State *L) {
-    scope_cancel_background(check_scope(L, 1));
+    scope_cancel_background(scope_check(L, 1), lua_isnoneornil(L, 2) || lua_toboolean(L, 2));
     return 0;
+}
+
+/* scope:move_live(to) -> how many tasks follow the newest code, and belong to the other scope now */
+static int scope_object_move_live(lua_State *L) {
+    lua_pushinteger(L, scope_move_live(scope_check(L, 1), scope_check(L, 2)));
+    return 1;
 }
 
 static int scope_join_step(lua_State *L, int status, lua_KContext context) {
-    struct scope *scope = check_scope(L, 1);
+    struct scope *scope = scope_check(L, 1);
     (void)context;
     if (status == LUA_YIELD && task_woken(L))
         return support_fail(L, "timeout", "join: %d tasks have not ended in time", (int)scope->count);
@@ -138,7 +145,7 @@ static int group_wind_up(struct task *task, void *subject) {
 
 static int group_wait(lua_State *L, int status, lua_KContext body_failed) {
     struct task *task = task_of(L);
-    struct scope *scope = check_scope(L, GROUP_SCOPE);
+    struct scope *scope = scope_check(L, GROUP_SCOPE);
     (void)status;
     if (!scope->count) return group_end(L, task, (int)body_failed);
     if (body_failed || task_is_interrupted(task)) scope_cancel(scope);
@@ -147,7 +154,7 @@ static int group_wait(lua_State *L, int status, lua_KContext body_failed) {
 }
 
 static int group_body_ended(lua_State *L, int status, lua_KContext context) {
-    struct scope *scope = check_scope(L, GROUP_SCOPE);
+    struct scope *scope = scope_check(L, GROUP_SCOPE);
     int failed = status != LUA_OK && status != LUA_YIELD;
     (void)context;
     if (failed && !scope->failed && !interruption_test(L, -1)) {
@@ -176,7 +183,8 @@ void scope_open(lua_State *L) {
     static const luaL_Reg methods[] = {
         {"spawn", scope_object_spawn},   {"enter", scope_object_enter},
         {"cancel", scope_object_cancel}, {"cancel_background", scope_object_cancel_background},
-        {"join", scope_object_join},     {NULL, NULL}};
+        {"join", scope_object_join},     {"move_live", scope_object_move_live},
+        {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"group", group_run}, {"scope", scope_make}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

@@ -20,16 +20,6 @@ void http_options_check(lua_State *L, int table) {
     support_check_options(L, table, option_names);
 }
 
-int http_option_function(lua_State *L, int table, const char *name) {
-    if (lua_isnoneornil(L, table)) return LUA_NOREF;
-    if (lua_getfield(L, table, name) == LUA_TNIL) {
-        lua_pop(L, 1);
-        return LUA_NOREF;
-    }
-    if (!lua_isfunction(L, -1)) luaL_error(L, "option '%s' must be a function", name);
-    return luaL_ref(L, LUA_REGISTRYINDEX);
-}
-
 static void read_limits(lua_State *L, int table, struct http_server *server) {
     struct http_limits *limits = &server->limits;
     limits->line = (uint16_t)support_option_integer(L, table, "request_line_limit", 16, 65000, limits->line);

@@ -44,9 +44,11 @@ struct http_request *http_request_new(lua_State *L, struct http_connection *clie
     return request;
 }
 
-void http_request_detach(struct http_request *request) {
-    if (request->client) request->client->exchange = NULL;
+void http_request_detach(lua_State *L, struct http_request *request) {
+    if (!request->client) return;
+    request->client->exchange = NULL;
     request->client = NULL;
+    http_hooks_drop(L, request->hooks);
 }
 
 /* Strings of the head. */

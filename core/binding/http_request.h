@@ -4,6 +4,7 @@
 #ifndef PERIGEE_BINDING_HTTP_REQUEST_H
 #define PERIGEE_BINDING_HTTP_REQUEST_H
 
+#include "binding/http_hooks.h"
 #include "binding/listener.h"
 #include "binding/task.h"
 #include "bytes/span.h"
@@ -13,7 +14,8 @@
 
 struct http_request {
     struct http_connection *client;
-    struct task *task; /* that handles it */
+    struct task *task;        /* that handles it */
+    struct http_hooks *hooks; /* that it came in by, held while there is a client */
     struct packed_endpoint peer;
     double began;          /* on the loop's clock */
     uint64_t id;           /* 0: none yet */
@@ -34,7 +36,7 @@ struct http_request *http_request_new(lua_State *L, struct http_connection *clie
 struct http_request *http_request_check(lua_State *L, int argument);
 struct http_request *http_request_test(lua_State *L, int index); /* NULL: something else */
 /* Done with: what is kept of it in Lua cannot reach the connection any more. */
-void http_request_detach(struct http_request *request);
+void http_request_detach(lua_State *L, struct http_request *request);
 void http_request_push_peer(lua_State *L, const struct http_request *request);
 
 /* The value of a field, or NULL; of several, the first. */

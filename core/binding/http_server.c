@@ -18,11 +18,6 @@ struct listener_object *http_listener_of(const struct http_connection *client) {
 
 /* Telling Lua: the failure of a handler, a client that spoke no HTTP, an answer for the access log. */
 
-static int push_hook(lua_State *L, int reference) {
-    if (reference == LUA_NOREF) return 0;
-    return lua_rawgeti(L, LUA_REGISTRYINDEX, reference) == LUA_TFUNCTION;
-}
-
 struct refusal {
     struct http_connection *client;
     const struct http_problem *problem;
@@ -31,7 +26,7 @@ struct refusal {
 static int tell_refused(lua_State *L) {
     struct refusal *refusal = lua_touserdata(L, 1);
     struct endpoint peer;
-    if (!push_hook(L, server_of(refusal->client)->on_refused)) return 0;
+    if (!http_hooks_push(L, server_of(refusal->client)->hooks->on_refused)) return 0;
     if (endpoint_unpack(&refusal->client->peer, &peer) == 0) address_push(L, SCHEME_HTTP, &peer);
     else lua_pushnil(L);
     lua_pushinteger(L, refusal->problem->status);
@@ -42,7 +37,7 @@ static int tell_refused(lua_State *L) {
 
 static void on_refused(struct http_connection *client, const struct http_problem *problem) {
     struct refusal refusal = {client, problem};
-    if (server_of(client)->on_refused == LUA_NOREF) return;
+    if (server_of(client)->hooks->on_refused == LUA_NOREF) return;
     runtime_call(http_listener_of(client)->runtime, tell_refused, &refusal);
 }
 
@@ -53,11 +48,10 @@ static void on_refused(struct http_connection *client, const struct http_problem
 int http_request_part(lua_State *L, struct http_request *request) {
     struct http_connection *client = request->client;
     if (client) {
-        const struct http_server_object *server = server_of(client);
-        int logs = push_hook(L, server->on_finished);
+        int logs = http_hooks_push(L, request->hooks->on_finished);
         int status = client->answered ? client->status : 0;
         uint64_t sent = client->sent;
-        http_request_detach(request);
+        http_request_detach(L, request);
         if (!logs) return 0;
         lua_pushvalue(L, HTTP_REQUEST);
         lua_pushinteger(L, status);
@@ -77,7 +71,7 @@ static int process_failure_answer(lua_State *L, int resumed, lua_KContext begun)
 static int process_failure(lua_State *L) {
     struct http_request *request = lua_touserdata(L, HTTP_REQUEST);
     int begun = request->client->answered;
-    if (!push_hook(L, server_of(request->client)->on_failure)) return luaL_error(L, "no hook for failures");
+    if (!http_hooks_push(L, request->hooks->on_failure)) return luaL_error(L, "no hook for failures");
     lua_insert(L, 2);
     lua_pushvalue(L, HTTP_REQUEST);
     lua_insert(L, 3);
@@ -95,7 +89,7 @@ static int serve_error(lua_State *L, struct http_request *request) {
     struct http_connection *client = request->client;
     if (client) client->broken = client->answered;
     if (!client || interruption_test(L, -1)) {
-        http_request_detach(request);
+        http_request_detach(L, request);
         return lua_error(L);
     }
     interruption_push_traceback(L, L);
@@ -112,7 +106,7 @@ static int serve_failed(lua_State *L, int status, lua_KContext context) {
     (void)context;
     if (status == LUA_OK || status == LUA_YIELD) return http_request_part(L, request);
     if (request->client) request->client->broken = request->client->answered;
-    http_request_detach(request);
+    http_request_detach(L, request);
     return lua_error(L);
 }
 
@@ -149,6 +143,7 @@ static int serve(lua_State *L) {
     struct http_connection *client = arrival->client;
     struct http_request *request = http_request_new(L, client, arrival->head, arrival->bytes);
     request->task = arrival->task;
+    request->hooks = http_hooks_hold(server_of(client)->hooks);
     lua_replace(L, HTTP_REQUEST);
     http_connection_begin(client);
     lua_pushcfunction(L, interruption_message_handler);
@@ -233,14 +228,29 @@ static void free_server(struct listener_object *listener) {
     text_destroy(&server->body);
     text_destroy(&server->compressed);
     if (server->has_gzip) gzip_destroy(&server->compressor);
-    if (listener->runtime->closing) return;
-    luaL_unref(L, LUA_REGISTRYINDEX, server->on_failure);
-    luaL_unref(L, LUA_REGISTRYINDEX, server->on_refused);
-    luaL_unref(L, LUA_REGISTRYINDEX, server->on_finished);
+    http_hooks_free_all(listener->runtime->closing ? NULL : L, &server->all_hooks);
 }
 
-static const struct listener_protocol protocol = {
-    .accepted = accept_client, .closed = close_server, .drained = drain_server, .freed = free_server};
+static void replace_server(lua_State *L, struct listener_object *listener, int options) {
+    struct http_server_object *server = listener_server(listener), settings;
+    http_server_init(&settings.io, NULL);
+    http_options_read(L, options, &settings);
+    struct http_hooks *before = server->hooks;
+    server->hooks = http_hooks_new(L, options, &server->all_hooks);
+    http_hooks_drop(L, before);
+    server->gzip = settings.gzip;
+    server->io.limits = settings.io.limits;
+    server->io.body_limit = settings.io.body_limit;
+    server->io.head_timeout = settings.io.head_timeout;
+    server->io.body_timeout = settings.io.body_timeout;
+    server->io.idle_timeout = settings.io.idle_timeout;
+}
+
+static const struct listener_protocol protocol = {.accepted = accept_client,
+                                                  .closed = close_server,
+                                                  .drained = drain_server,
+                                                  .replaced = replace_server,
+                                                  .freed = free_server};
 
 static enum scheme check_address(lua_State *L) {
     enum scheme scheme = listener_check_address(L);
@@ -256,23 +266,22 @@ int http_listen(lua_State *L) {
     http_options_check(L, 3);
     struct listener_object *listener = listener_new(L, &protocol, sizeof(struct http_server_object));
     struct http_server_object *server = listener_server(listener);
-    server->on_failure = server->on_refused = server->on_finished = LUA_NOREF;
     http_server_init(&server->io, &listener->runtime->loop);
     http_options_read(L, 3, server);
     server->io.requested = on_requested;
     server->io.refused = on_refused;
     server->io.gone = on_gone;
     server->io.ended = on_ended;
-    server->on_failure = http_option_function(L, 3, "on_failure");
-    server->on_refused = http_option_function(L, 3, "on_refused");
-    server->on_finished = http_option_function(L, 3, "on_finished");
+    server->hooks = http_hooks_new(L, 3, &server->all_hooks);
     return listener_listen(L, listener, is_tls ? SCHEME_HTTPS : SCHEME_HTTP);
 }
 
-/* http.probe(address, options) -> true, or nil, message, code: could it be listened on now? */
+/* http.probe(address, options, free) -> true, or nil, message, code: could it be listened on now? With free = false it
+ * need not be: only the options are looked at. */
 int http_probe(lua_State *L) {
     struct http_server_object server;
     check_address(L);
+    lua_settop(L, 3);
     http_options_check(L, 2);
     http_server_init(&server.io, NULL);
     http_options_read(L, 2, &server);

@@ -7,11 +7,10 @@
 
 struct http_server_object {
     struct http_server io;
-    int on_failure;  /* registry references, LUA_NOREF: none. (request, error, traceback, begun) -> response */
-    int on_refused;  /* (peer, status, what) */
-    int on_finished; /* (request, status, bytes) */
-    int gzip;        /* bodies are compressed for clients that take it */
-    int has_gzip;    /* the compressor is there */
+    struct http_hooks *hooks;     /* for the requests that come now */
+    struct http_hooks *all_hooks; /* those, and those that requests still hold */
+    int gzip;                     /* bodies are compressed for clients that take it */
+    int has_gzip;                 /* the compressor is there */
     struct gzip compressor;
     struct text fields, body, compressed; /* of the answer that is being made */
 };
@@ -24,7 +23,6 @@ int http_request_part(lua_State *L, struct http_request *request);
 /* Options, from the table at an index or nil. They raise for what cannot be. */
 void http_options_check(lua_State *L, int table); /* are there only known ones? */
 void http_options_read(lua_State *L, int table, struct http_server_object *server);
-int http_option_function(lua_State *L, int table, const char *name); /* a reference, or LUA_NOREF */
 
 int http_listen(lua_State *L); /* core.http.listen */
 int http_probe(lua_State *L);  /* core.http.probe */

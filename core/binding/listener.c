@@ -83,7 +83,7 @@ static void listener_on_refused(struct listener *io, int error) {
     object->refused = 0;
 }
 
-static void check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options) {
+void listener_check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options) {
     socket_options_check(L, table, options);
     object->max_connections = (unsigned)support_option_integer(L, table, "max_connections", 1, INT_MAX, INT_MAX);
     object->high_water = (uint32_t)support_option_integer(L, table, "high_water", 1, UINT32_MAX, CONNECTION_HIGH_WATER);
@@ -143,7 +143,7 @@ int listener_listen(lua_State *L, struct listener_object *object, enum scheme sc
     int taken = descriptor_test(L, LISTEN_ADDRESS) != NULL;
     int unfit = taken ? descriptor_check_kind(L, LISTEN_ADDRESS, DESCRIPTOR_LISTENER, "listen on") : 0;
     if (unfit) return unfit;
-    check_options(L, LISTEN_OPTIONS, object, &options);
+    listener_check_options(L, LISTEN_OPTIONS, object, &options);
     listener_tls_read(L, LISTEN_OPTIONS, tls_scheme(L), &object->tls);
     lua_settop(L, LISTEN_OBJECT);
     lua_pushvalue(L, LISTEN_HANDLER);
@@ -170,14 +170,16 @@ int listener_listen(lua_State *L, struct listener_object *object, enum scheme sc
     return 1;
 }
 
+/* With false behind the options, the address need not be free. */
 int listener_probe(lua_State *L, int options_table) {
     struct address_object *address = address_test(L, LISTEN_ADDRESS);
     struct listener_object settings;
     struct socket_options options;
-    check_options(L, options_table, &settings, &options);
+    listener_check_options(L, options_table, &settings, &options);
     listener_tls_read(L, options_table, tls_scheme(L), &settings.tls);
     listener_tls_release(L, &settings.tls);
-    if (address && socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
+    int is_taken = lua_isboolean(L, options_table + 1) && !lua_toboolean(L, options_table + 1);
+    if (address && !is_taken && socket_probe(&address->endpoint, &options) < 0) return listener_fail(L, errno);
     lua_pushboolean(L, 1);
     return 1;
 }
@@ -230,7 +232,8 @@ int luaopen_core_listener(lua_State *L) {
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {{"adopt", listener_adopt},           {"close", listener_object_close},
                                        {"drain", listener_drain},           {"await", listener_await},
-                                       {"pause", listener_pause_accepting}, {NULL, NULL}};
+                                       {"pause", listener_pause_accepting}, {"replace", listener_replace},
+                                       {"duplicate", listener_duplicate},   {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},
                                            {"__close", listener_object_close},

@@ -20,6 +20,9 @@ struct listener_protocol {
     void (*closed)(struct listener_object *listener); /* no more clients will come; NULL: nothing to do */
     /* The same, but its idle clients are to go without harm: within `grace` seconds. NULL: nothing to do. */
     void (*drained)(struct listener_object *listener, double grace);
+    /* Reads its own options, in the table at an index, for the clients that come from now on. Raises for what cannot be,
+     * and has changed nothing then. */
+    void (*replaced)(lua_State *L, struct listener_object *listener, int options);
     void (*freed)(struct listener_object *listener); /* its own memory is to be given back; NULL: it has none */
 };
 
@@ -60,6 +63,10 @@ int listener_adopt(lua_State *L);                     /* listener:adopt */
 int listener_drain(lua_State *L);                     /* listener:drain */
 int listener_await(lua_State *L);                     /* listener:await */
 int listener_pause_accepting(lua_State *L);           /* listener:pause */
+int listener_replace(lua_State *L);                   /* listener:replace */
+int listener_duplicate(lua_State *L);                 /* listener:duplicate */
+/* Reads the options that every protocol has; the socket's into `options`. Raises for what cannot be. */
+void listener_check_options(lua_State *L, int table, struct listener_object *object, struct socket_options *options);
 /* Once it is closed and its last connection has ended, nothing refers to the userdata any more. */
 void listener_let_go(struct listener_object *object);
 

@@ -5,14 +5,16 @@
 
 static const double GRACE = 5;
 
-/* listener:drain(seconds): accepts nothing any more, and parts with its clients so that none is harmed: connections of
+/* listener:drain(seconds, keep_path): accepts nothing any more, and parts with its clients so that none is harmed: connections of
  * net.serve end by themselves; a client of HTTP is told by the answer to its next request, or its connection is closed
- * when it has been silent for so long. close() ends what is idle then at once. */
+ * when it has been silent for so long. close() ends what is idle then at once. With keep_path the file of a Unix socket
+ * stays: somebody else has it. */
 int listener_drain(lua_State *L) {
     struct listener_object *object = listener_check(L);
+    lua_settop(L, 3);
     double grace = support_check_seconds(L, 2, GRACE);
     if (!object->io.open) return 0;
-    if (!object->keep_path) socket_unlink(&object->address);
+    if (!object->keep_path && !lua_toboolean(L, 3)) socket_unlink(&object->address);
     listener_close(&object->io);
     object->draining = 1;
     if (object->protocol->drained) object->protocol->drained(object, grace);

@@ -25,6 +25,8 @@ int luaopen_core_fanout(lua_State *L);
 int luaopen_core_tls(lua_State *L);
 int luaopen_core_serial(lua_State *L);
 int luaopen_core_process(lua_State *L);
+int luaopen_core_terminal(lua_State *L);
+int luaopen_core_file_watch(lua_State *L);
 
 extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */
 

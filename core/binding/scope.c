@@ -64,9 +64,29 @@ void scope_cancel(struct scope *scope) {
     for (struct task *task = scope->tasks; task; task = task->younger) task_cancel(task);
 }
 
-void scope_cancel_background(struct scope *scope) {
+void scope_cancel_background(struct scope *scope, int endless) {
     for (struct task *task = scope->tasks; task; task = task->younger)
-        if (!task->ended || task->endless) task_cancel(task);
+        if (!task->ended || (endless && task->endless)) task_cancel(task);
+}
+
+void scope_mark_live(struct task *task) {
+    while (task->home->owner) task = task->home->owner;
+    task->live = 1;
+}
+
+unsigned scope_move_live(struct scope *scope, struct scope *to) {
+    unsigned moved = 0;
+    for (struct task *task = scope->tasks, *next; task; task = next) {
+        next = task->younger;
+        if (!task->live) continue;
+        scope_hold(scope);
+        scope_remove(scope, task);
+        scope_drop(scope); /* the task's own hold */
+        scope_add(to, task);
+        scope_drop(scope);
+        moved++;
+    }
+    return moved;
 }
 
 struct scope *scope_current(lua_State *L) {

@@ -34,8 +34,15 @@ void scope_add(struct scope *scope, struct task *task);
  * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task); /* takes out a task that will never run again, but that still holds the scope */
-void scope_cancel_background(struct scope *scope); /* those that serve nothing that will end by itself */
+/* Those that serve nothing; with `endless` also those whose peers expect no end. */
+void scope_cancel_background(struct scope *scope, int endless);
 void scope_cancel(struct scope *scope);            /* every task in it */
+
+struct scope *scope_check(lua_State *L, int argument); /* a scope object */
+/* The tasks that are marked live belong to the other scope from now on: returns how many. */
+unsigned scope_move_live(struct scope *scope, struct scope *to);
+/* Marks the running task live, or the one in a service's scope that it descends from. */
+void scope_mark_live(struct task *task);
 
 /* Where task.spawn puts a new task: the innermost scope of the running task. Raises when out of memory. */
 struct scope *scope_current(lua_State *L);

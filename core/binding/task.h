@@ -57,6 +57,7 @@ struct task {
     unsigned timed_out : 1;     /* the last wait ended by its own time limit */
     unsigned completing : 1;    /* it has ended, and who cares is being told: not to be recycled yet */
     unsigned endless : 1;       /* it serves a peer that expects no end: a WebSocket */
+    unsigned live : 1;          /* it follows the newest code of its service over reloads */
     unsigned shares_home : 1;   /* what it spawns belongs to its home scope: a script's main chunk */
 };
 

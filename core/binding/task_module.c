@@ -82,6 +82,14 @@ static int task_on_failure(lua_State *L) {
     return 0;
 }
 
+/* task.follow(): the running task, which may be that of a connection, belongs to the newest code of its service, also
+ * after reloads */
+static int task_follow(lua_State *L) {
+    struct task *task = runtime_of(L)->current;
+    if (task != &runtime_of(L)->root) scope_mark_live(task);
+    return 0;
+}
+
 /* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, handshakes=, refused=,
  * offloads= }: what is alive */
 static int task_counts(lua_State *L) {
@@ -128,6 +136,12 @@ static int task_trim(lua_State *L) {
     return 0;
 }
 
+/* task.tidy(): there is garbage; it is collected in small steps once the process is quiet */
+static int task_tidy(lua_State *L) {
+    tidy_soon(runtime_of(L));
+    return 0;
+}
+
 int luaopen_core_task(lua_State *L) {
     static const luaL_Reg functions[] = {{"spawn", spawn},
                                          {"sleep", task_sleep},
@@ -135,9 +149,11 @@ int luaopen_core_task(lua_State *L) {
                                          {"now", task_now},
                                          {"context", task_context},
                                          {"on_failure", task_on_failure},
+                                         {"follow", task_follow},
                                          {"counts", task_counts},
                                          {"totals", task_totals},
                                          {"trim", task_trim},
+                                         {"tidy", task_tidy},
                                          {NULL, NULL}};
     interruption_open(L);
     task_handle_open(L);

@@ -35,7 +35,12 @@ void tidy_look(struct runtime *runtime) {
     struct tidy *tidy = &runtime->tidy;
     unsigned connections = runtime->loop.counts.connections;
     if (connections > tidy->connections) tidy->connections = connections;
-    if (timer_is_set(&tidy->timer) || !(has_grown(runtime) || has_shrunk(runtime))) return;
+    if (has_grown(runtime) || has_shrunk(runtime)) tidy_soon(runtime);
+}
+
+void tidy_soon(struct runtime *runtime) {
+    struct tidy *tidy = &runtime->tidy;
+    if (timer_is_set(&tidy->timer)) return;
     tidy->cpu = clock_of(CLOCK_PROCESS_CPUTIME_ID);
     tidy->at = runtime->loop.now;
     tidy_set(runtime, LOOK_SECONDS);

@@ -15,13 +15,19 @@ local returned <const> = server.returned
 
 local function protocol_of(handler, options)
   if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 0) end
-  local protocol <const> = { options = options }
+  local protocol <const> = { handler = handler, options = options }
+  function protocol.kind(at)
+    return at.scheme == "udp" and "datagram" or "stream"
+  end
   function protocol.open(at, given)
-    if at.scheme ~= "udp" then return listener.listen(at, handler, given) end
-    local socket <const>, message <const>, code <const> = datagram.open(at, nil, given)
-    if not socket then return nil, message, code end
-    socket:serve(handler)
-    return socket
+    if at.scheme == "udp" then return datagram.open(at, nil, given) end
+    return listener.listen(at, handler, given)
+  end
+  function protocol.begin(socket, is_paused)
+    if socket.pause then socket:pause(is_paused or false) else socket:serve(handler) end
+  end
+  function protocol.check(at, given)
+    if at.scheme == "udp" then datagram.check(given) else listener.probe(at, given, false) end
   end
   function protocol.probe(at, given)
     if at.scheme ~= "udp" then return listener.probe(at, given) end

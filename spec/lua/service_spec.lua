@@ -158,7 +158,8 @@ describe("a service", function()
     ]] }
     local made <const>, loaded <const> = load_service(directory, "a")
     assert.is_true(loaded)
-    assert.same({ true, true }, { made.seen[1] == made, made.seen[2] == made })
+    local generation <const> = made.generation
+    assert.same({ true, true }, { generation.seen[1] == generation, generation.seen[2] == generation })
   end)
 
   it("tells where its main chunk failed, from the script on", function()
@@ -175,7 +176,7 @@ describe("a service", function()
       ["b.lua"] = "",
     }
     local a <const> = load_service(directory, "a", { n = "7" })
-    assert.equal(7, a.seen)
+    assert.equal(7, a.generation.seen)
     local _ <const>, loaded <const>, failure <const> = load_service(directory, "b", { n = "7" })
     assert.is_nil(loaded)
     assert.matches("b.lua: there is no option 'n': the script declares none$", failure.message)
@@ -186,7 +187,7 @@ describe("a service", function()
       require "perigee.net".serve("tcp://127.0.0.1:0", function(conn) conn:pipe(conn) end)
     ]] }
     local made <const> = load_service(directory, "a")
-    local conn <close> = assert(net.connect(made.servers[1].address, { timeout = 20 }))
+    local conn <close> = assert(net.connect(made.generation.servers[1].address, { timeout = 20 }))
     conn:write "hello\n"
     assert.equal("hello", conn:read_line())
     local joined <const> = require "perigee.task".spawn(made.join, made)
@@ -194,7 +195,7 @@ describe("a service", function()
     assert.equal("timeout", (select(3, joined:join(0.001))))
     conn:close()
     joined:join()
-    assert.equal(0, made.scope.count)
+    assert.equal(0, made:tasks())
   end)
 
   it("calls all that on_stop registered, and tells the errors", function()

@@ -25,7 +25,7 @@ end
 local function load_problem(service)
   local loaded, failure
   core.deadline(SECONDS, function() loaded, failure = service:load() end)
-  core.group(function() service.scope:cancel() service.scope:join() end)
+  service:each_scope(function(scope) core.group(function() scope:cancel() scope:join() end) end)
   if loaded == nil and failure then return failure.message end
 end
 

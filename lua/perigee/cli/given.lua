@@ -34,4 +34,12 @@ function M.parse(settings, scripts)
   return options
 end
 
+--- The options as they are given now: by --set.
+---@param arguments { set: string[], scripts: string[] }
+---@return table<string, table<string, string>>? options by service and name
+---@return string? message what is wrong
+function M.read(arguments)
+  return M.parse(arguments.set, arguments.scripts)
+end
+
 return M

@@ -3,7 +3,7 @@
 --- A global is an access through the _ENV that the outermost function has as an upvalue; a `local _ENV` in
 --- the code is its own affair, and what the code assigns to _ENV is not followed.
 
-local dump <const> = require "perigee.cli.dump"
+local dump <const> = require "perigee.service.dump"
 
 local LOADK <const>, LOADKX <const>, LOADNIL <const>, GETUPVAL <const> = 3, 4, 8, 9
 local GETTABUP <const>, GETTABLE <const>, SETTABUP <const>, SETTABLE <const> = 11, 12, 15, 16

@@ -51,6 +51,9 @@ local specification <const> = {
           help = "the least that is logged" },
         { name = "drain", value = "SECONDS", convert = seconds, default = 10,
           help = "time for connections to end after a stop" },
+        { name = "reload-drain", value = "SECONDS", convert = seconds, default = 60,
+          help = "time for connections of old code to end after a reload" },
+        { name = "watch", help = "reload a script when it, or what it has loaded, is saved" },
         { name = "dev", help = "for development: clients are shown the tracebacks of errors" },
         { name = "workers", value = "NUMBER", convert = workers,
           help = "processes that serve, restarted when they die; auto: one for each processor" },
@@ -65,6 +68,15 @@ local specification <const> = {
     },
     { name = "status", summary = "show a running process and its workers",
       options = { control, { name = "json", help = "for programs" } } },
+    { name = "reload", summary = "load the scripts of a running process again, all or none",
+      options = { control, { name = "dry-run", help = "say what would change, and change nothing" } },
+      positionals = { { name = "services", shown = "SERVICE", many = true, optional = true,
+        help = "default: all, with certificates and options" } } },
+    { name = "console", summary = "evaluate Lua inside a running service",
+      options = { control,
+        { name = "worker", value = "NUMBER", convert = arguments.integer, help = "which one; default the first" },
+        { name = "evaluate", short = "e", value = "EXPRESSION", help = "evaluate this, and end" } },
+      positionals = { { name = "service", shown = "SERVICE", optional = true, help = "default: the only one" } } },
     { name = "stop", summary = "stop a running process, and wait until it has ended", options = { control } },
     { name = "upgrade", summary = "replace a supervisor by the binary that is at its path now", options = { control } },
     { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set },
@@ -114,7 +126,7 @@ function commands.run(result)
   return with_scripts "run"(result)
 end
 
-for _, name in ipairs { "status", "stop", "upgrade" } do
+for _, name in ipairs { "status", "reload", "console", "stop", "upgrade" } do
   commands[name] = function(result) return require("perigee.cli." .. name).main(result) end
 end
 

@@ -43,7 +43,7 @@ local function configure(arguments)
 end
 
 local function report_addresses(of)
-  for _, one in ipairs(of.servers) do
+  for _, one in ipairs(of.generation.servers) do
     for _, address in ipairs(one.is_open and one.addresses or {}) do
       log.of(of.name).info("listening", { address = tostring(address) })
     end
@@ -65,7 +65,6 @@ local function watch_signals(run)
   end
   watch("TERM", 15)
   watch("INT", 2)
-  system.on_signal("HUP", runs.reload_certificates)
 end
 
 local function new_run(arguments)
@@ -74,7 +73,13 @@ local function new_run(arguments)
     services[i] = instance.new(path, arguments.options[given.name_of(path)], arguments.dev)
   end
   if inherited.name and #services == 1 then services[1].name = inherited.name end
-  return runs.new(services, arguments.drain)
+  return runs.new(services, arguments.drain, arguments.reload_drain, function()
+    local options <const>, message <const> = given.read(arguments)
+    if not options then return nil, message end
+    local named <const> = {}
+    for _, one in ipairs(services) do named[one.name] = options[given.name_of(one.path)] end
+    return named
+  end)
 end
 
 local function be_worker(arguments, of)
@@ -100,6 +105,8 @@ local function be_single(arguments)
     return 1
   end
   watch_signals(run)
+  system.on_signal("HUP", function() run.scope:spawn(run.reload, run, {}) end)
+  if arguments.watch then run:watch(arguments.config) end
   run:start()
   alone:run_services()
   run:finish(inherited.close)

@@ -80,9 +80,13 @@ local function serve(urls, what, options)
   local handler <const>, application <const> = handler_of(what)
   local given <const> = core_options(options, application)
   return server.serve(urls, {
+    handler = handler,
     options = given,
     defaults = { protocols = { "http/1.1", "http/1.0" } },
+    kind = function() return "http" end,
     open = function(at, options_of) return core.listen(at, handler, options_of) end,
+    begin = function(socket, is_paused) socket:pause(is_paused or false) end,
+    check = function(at, options_of) core.probe(at, options_of, false) end,
     probe = function(at, options_of) return core.probe(at, options_of) end,
   })
 end

@@ -1,6 +1,8 @@
 --- The globals of a service: its own, so that services cannot trip over each other's. The standard library's tables are
 --- copied, so that a script which adds to `string` or `table` adds to its own.
 
+local new_sources <const> = require "perigee.service.sources"
+
 local libraries <const> = { "coroutine", "debug", "io", "math", "os", "string", "table", "utf8" }
 
 local functions <const> = {
@@ -16,10 +18,13 @@ local function copy(library)
 end
 
 --- A chunk loaded by a service sees the service's globals, not the process's.
-local function own_loaders(environment)
+local function own_loaders(environment, sources)
   function environment.load(chunk, name, mode, env) return load(chunk, name, mode, env or environment) end
-  function environment.loadfile(path, mode, env) return loadfile(path, mode, env or environment) end
-  function environment.dofile(path) return assert(loadfile(path, nil, environment))() end
+  function environment.loadfile(path, mode, env)
+    if path == nil then return loadfile(path, mode, env or environment) end
+    return sources:load(path, mode, env or environment)
+  end
+  function environment.dofile(path) return assert(environment.loadfile(path))() end
 end
 
 local function directory_of(path)
@@ -27,13 +32,13 @@ local function directory_of(path)
 end
 
 --- Loads a module that stands beside the script; nil when there is none.
-local function load_beside(environment, directory, name)
+local function load_beside(environment, directory, name, sources)
   local base <const> = directory .. "/" .. name:gsub("%.", "/")
   for _, path in ipairs { base .. ".lua", base .. "/init.lua" } do
-    local file <const> = io.open(path)
-    if file then
-      file:close()
-      return assert(loadfile(path, "t", environment)), path
+    if sources:has(path) then
+      local chunk <const>, message <const> = sources:load(path, "t", environment)
+      if not chunk then error(message, 0) end
+      return chunk, path
     end
   end
 end
@@ -47,14 +52,14 @@ local function load_shared(name)
 end
 
 --- require for a service: modules beside its script are its own, loaded once for it; all others are shared.
-local function own_require(environment, directory)
+local function own_require(environment, directory, sources)
   local loaded <const> = {}
   return function(name)
     if loaded[name] ~= nil then return loaded[name] end
     if name:match "^core%." then
       error(("module '%s' is the runtime's own: services use perigee.%s"):format(name, name:sub(6)), 2)
     end
-    local chunk <const>, path <const> = load_beside(environment, directory, name)
+    local chunk <const>, path <const> = load_beside(environment, directory, name, sources)
     if not chunk then
       local value <const> = load_shared(name)
       return value
@@ -68,13 +73,15 @@ end
 
 --- Makes the globals for a script.
 ---@param path string the script's path
+---@param files perigee.service.Sources? that it reads its files from; default: as they are now
 ---@return table environment
-return function(path)
+return function(path, files)
+  local sources <const> = files or new_sources()
   local environment <const> = {}
   for _, name in ipairs(libraries) do environment[name] = copy(_G[name]) end
   for _, name in ipairs(functions) do environment[name] = _G[name] end
   environment._G = environment
-  own_loaders(environment)
-  environment.require = own_require(environment, directory_of(path))
+  own_loaders(environment, sources)
+  environment.require = own_require(environment, directory_of(path), sources)
   return environment
 end

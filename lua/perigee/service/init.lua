@@ -2,13 +2,14 @@
 
 local core <const> = require "core.task"
 local options <const> = require "perigee.service.options"
+local state <const> = require "perigee.service.state"
 
 local M <const> = {
   worker = 0, ---@type integer the number of this worker, 1 ...; 0: there is one process, without a supervisor
 }
 
---- The service that the running task belongs to; nil outside of services (in a spec, for one).
----@return perigee.Service?
+--- The version of a service that the running task belongs to; nil outside of services (in a spec, for one).
+---@return perigee.service.Generation?
 function M.current()
   return core.context()
 end
@@ -19,11 +20,11 @@ end
 ---@return table options
 function M.options(defaults)
   if type(defaults) ~= "table" then error("bad argument 'defaults' (a table expected)", 2) end
-  local service <const> = M.current()
-  if not service then return options.merge(defaults, {}) end
-  service.options_declared = true
-  local ok <const>, result <const> = pcall(options.merge, defaults, service.given)
+  local current <const> = M.current()
+  if not current then return options.merge(defaults, {}) end
+  local ok <const>, result <const> = pcall(options.merge, defaults, current.given)
   if not ok then error(result, 2) end
+  current.options = result
   return result
 end
 
@@ -33,19 +34,87 @@ end
 ---@return string
 function M.path(name)
   if type(name) ~= "string" then error("bad argument 'name' (a string expected)", 2) end
-  local service <const> = M.current()
-  local directory <const> = service and service.path:match "^(.*)/[^/]*$" or "."
+  local current <const> = M.current()
+  local directory <const> = current and current.path:match "^(.*)/[^/]*$" or "."
   return directory .. "/" .. name
 end
 
+local function check_function(name, value)
+  if type(value) ~= "function" then error(("bad argument '%s' (a function expected)"):format(name), 3) end
+end
+
+local function check_current(what)
+  local current <const> = M.current()
+  if not current then error(what .. " is for services: this task belongs to none", 3) end
+  return current
+end
+
 --- Registers a function that is called when the service is to stop, before its connections are drained. It may wait,
---- but not longer than the drain deadline.
+--- but not longer than the drain deadline. A reload is no stop: see on_reload.
 ---@param f fun()
 function M.on_stop(f)
-  if type(f) ~= "function" then error("bad argument 'f' (a function expected)", 2) end
-  local service <const> = M.current()
-  if not service then error("on_stop is for services: this task belongs to none", 2) end
-  table.insert(service.stop_functions, f)
+  check_function("f", f)
+  table.insert(check_current("on_stop").stop_functions, f)
+end
+
+--- Registers a function that is called when newer code has taken the place of this one: to end what does not end by
+--- itself. (Its servers are handed over, and its tasks are ended, without that.) It may wait for some seconds.
+---@param f fun()
+function M.on_reload(f)
+  check_function("f", f)
+  table.insert(check_current("on_reload").reload_functions, f)
+end
+
+---@class perigee.service.state_options
+---@field version integer? of the value's form, default 1
+---@field migrate (fun(old: any, from: integer): any)? brings a value of another version to this one's form: `old` is a
+--- copy of the tables, and may be changed and returned
+
+--- A value that survives reloads: what an earlier version of the script has made under this name, or `initial`, or what
+--- it returns. When its form changes, so should `version`, and `migrate` says how. To be called in the main chunk. A
+--- migration that fails, fails the reload: the old code goes on with the old value.
+---@param name string
+---@param initial any a value, or a function that makes it; default: an empty table
+---@param options perigee.service.state_options?
+---@return any
+function M.state(name, initial, options)
+  if type(name) ~= "string" then error("bad argument 'name' (a string expected)", 2) end
+  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 2) end
+  for key in pairs(options or {}) do
+    if key ~= "version" and key ~= "migrate" then error(("there is no option '%s'"):format(tostring(key)), 2) end
+  end
+  local version <const>, migrate <const> = options and options.version or 1, options and options.migrate
+  if math.type(version) ~= "integer" then error("option 'version' must be an integer", 2) end
+  if migrate ~= nil then
+    if type(migrate) ~= "function" then error("option 'migrate' must be a function", 2) end
+  end
+  if initial == nil then initial = {} end
+  local current <const> = M.current()
+  if current then return state.of(current, name, initial, version, migrate) end
+  if type(initial) == "function" then return initial() end
+  return initial
+end
+
+--- A function by whose name the newest code is called: what this returns calls the version of `f` that the newest
+--- generation has registered under the name, so that a connection which lives long takes part in reloads. A connection
+--- that has called it is not cut off at the drain deadline. To be called in the main chunk.
+---@generic F: function
+---@param name string
+---@param f F
+---@return F
+function M.live(name, f)
+  if type(name) ~= "string" then error("bad argument 'name' (a string expected)", 2) end
+  check_function("f", f)
+  local current <const> = M.current()
+  if not current then return f end
+  if current.lives[name] then error(("there is a live function '%s' already"):format(name), 2) end
+  current.lives[name] = f
+  local of <const> = current.service
+  return function(...)
+    core.follow()
+    local newest <const> = of.generation
+    return (newest and newest.lives[name] or f)(...)
+  end
 end
 
 return M

@@ -1,18 +1,22 @@
---- A service: one script that is loaded and runs, with its globals, its servers and its tasks.
+--- A service: a script, the version of it that serves, and what lasts from one version to the next.
 
 local core <const> = require "core.task"
-local environment <const> = require "perigee.service.environment"
+local generations <const> = require "perigee.service.generation"
 
 ---@class perigee.Service
 ---@field name string from the script's file name: "chat" of scripts/chat.lua
 ---@field path string
 ---@field given table<string, string> options from the command line
 ---@field dev boolean errors may be shown to clients
----@field servers perigee.Server[]
----@field stop_functions function[]
----@field scope any the scope of all its tasks
+---@field generation perigee.service.Generation? the one that serves; nil until the first has loaded
+---@field generations table<perigee.service.Generation, true> all that are alive; the keys are weak
+---@field next_number integer of a generation
+---@field states table<string, perigee.service.State> what service.state keeps
+---@field reloads integer
+---@field failed_reloads integer
+---@field attempted perigee.service.Sources? of the last version that was loaded, or could not be
+---@field has_ended boolean? nothing of it is left
 ---@field changed any a waitlist that is woken when a server closes
----@field loading boolean the main chunk runs
 ---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
 local Service <const> = { __name = "perigee.service" }
 Service.__index = Service
@@ -21,49 +25,81 @@ function Service:__tostring()
   return ("service: %s (%s)"):format(self.name, self.path)
 end
 
---- An error value with a traceback that ends where the script begins.
-local function with_traceback(value)
-  if type(value) == "userdata" then return value end
-  local traceback <const> = debug.traceback("", 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
-  return { message = tostring(value), traceback = traceback:gsub("^\n", "") }
-end
-
---- An option that was given to a script which has none was meant for something: say so.
-local function check_given(self)
-  local name <const> = next(self.given)
-  if not name or self.options_declared then return true end
-  return nil, { message = ("%s: there is no option '%s': the script declares none"):format(self.path, name) }
-end
-
---- Loads the script and runs its main chunk to its end, which may be long for a client.
+--- Loads the script for the first time, and runs its main chunk to its end, which may be long for a client.
+---@param texts table<string, string>? of its files, instead of what they are now
 ---@return boolean? loaded
 ---@return { message: string, traceback: string? }? failure
-function Service:load()
-  local chunk <const>, message <const> = loadfile(self.path, "t", environment(self.path))
-  if not chunk then return nil, { message = message } end
-  self.chunk = chunk
-  self.loading = true
-  local ok, failure
-  local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, with_traceback) end)
-  local _, why <const> = main:join()
-  self.loading = false
-  if ok then return check_given(self) end
-  if type(failure) == "table" then return nil, failure end
-  return nil, { message = tostring(failure or why) }
+function Service:load(texts)
+  local first <const> = generations.new(self, self.given, texts)
+  self.first, self.attempted = first, first.sources
+  local loaded <const>, failure <const> = first:load()
+  if not loaded then return nil, failure end
+  self.states, first.states = first.states, {}
+  first.state, first.began, self.generation, self.first = "serving", core.now(), first, nil
+  return true
 end
 
-local function has_open_server(self)
-  for _, server in ipairs(self.servers) do
-    if server.is_open then return true end
+--- The version that serves, or the first one while it is being loaded.
+---@return perigee.service.Generation?
+function Service:current()
+  return self.generation or self.first
+end
+
+--- Loads the script as it is now aside: nothing changes for anybody until commit.
+---@param given table<string, string> options
+---@param texts table<string, string>? of its files, instead of what they are now
+---@return perigee.service.Generation?
+---@return { message: string, traceback: string? }? failure
+function Service:prepare(given, texts)
+  local candidate <const> = generations.new(self, given, texts)
+  self.attempted = candidate.sources
+  local _ <close> = setmetatable({}, { __close = function(_, failure) if failure then candidate:discard() end end })
+  local loaded <const>, failure <const> = candidate:load()
+  if loaded then return candidate end
+  candidate:discard()
+  self.failed_reloads = self.failed_reloads + 1
+  return nil, failure
+end
+
+--- A generation that was prepared takes over. Nothing in it waits.
+---@param candidate perigee.service.Generation
+---@return perigee.service.Generation old to be drained
+function Service:commit(candidate)
+  local old <const> = self.generation
+  for name, state in pairs(candidate.states) do self.states[name] = state end
+  candidate.states, self.given = {}, candidate.given
+  candidate:take_over()
+  self.generation, self.reloads = candidate, self.reloads + 1
+  self.changed:wake(math.huge)
+  return old
+end
+
+--- The files that the last version was loaded from, or could not be loaded from, and those that serve.
+---@return table<string, string|false> texts by path; false: there was no such file
+function Service:files()
+  local files <const> = {}
+  for _, sources in ipairs { self.attempted, self.generation and self.generation.sources or nil } do
+    for path in pairs(sources.missing) do files[path] = files[path] or false end
+    for path, text in pairs(sources.texts) do files[path] = files[path] or text end
   end
+  return files
+end
+
+--- Tasks of all its versions.
+---@return integer
+function Service:tasks()
+  local count = 0
+  for generation in pairs(self.generations) do count = count + generation.scope.count end
+  return count
 end
 
 --- Waits until nothing of it is left: no open server, no task.
 function Service:join()
   while true do
-    while has_open_server(self) do self.changed:wait() end
-    self.scope:join()
-    if not has_open_server(self) then return end
+    local generation <const> = self.generation
+    while generation == self.generation and generation:has_open_server() do self.changed:wait() end
+    generation.scope:join()
+    if generation == self.generation and not generation:has_open_server() then return end
   end
 end
 
@@ -72,14 +108,20 @@ end
 ---@param silence number? the addresses are served by another process from now on: no client is to be harmed, idle ones
 --- are closed after so many seconds
 function Service:stop(on_failure, silence)
-  for _, server in ipairs(self.servers) do
+  local generation <const> = self:current()
+  if not generation then return end
+  for _, server in ipairs(generation.servers) do
     if silence then server:drain(silence) else server:close() end
   end
-  for _, f in ipairs(self.stop_functions) do
-    local ok <const>, failure <const> = xpcall(f, with_traceback)
-    if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
-    if not ok then on_failure(failure.message, { traceback = failure.traceback }) end
-  end
+  generation.call_all(generation.stop_functions, on_failure)
+end
+
+--- Calls `f` with the scope of each version that is alive.
+---@param f fun(scope: perigee.Scope)
+function Service:each_scope(f)
+  local list <const> = {}
+  for generation in pairs(self.generations) do list[#list + 1] = generation.scope end
+  for _, scope in ipairs(list) do f(scope) end
 end
 
 local M <const> = {}
@@ -90,19 +132,19 @@ local M <const> = {}
 ---@param dev boolean? it is being developed: errors may be shown to its clients
 ---@return perigee.Service
 function M.new(path, given, dev)
-  local service <const> = setmetatable({
+  return setmetatable({
     name = path:match "([^/]+)%.lua$" or path:match "[^/]+$" or path,
     path = path,
     given = given or {},
     dev = dev or false,
-    servers = {},
-    stop_functions = {},
+    generations = setmetatable({}, { __mode = "k" }),
+    next_number = 1,
+    states = {},
+    reloads = 0,
+    failed_reloads = 0,
     changed = core.waitlist(),
-    loading = false,
     checking = false,
   }, Service)
-  service.scope = core.scope(service)
-  return service
 end
 
 return M

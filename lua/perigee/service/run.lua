@@ -2,14 +2,27 @@
 
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
+local reload <const> = require "perigee.service.reload"
+local semaphore <const> = require "perigee.task.semaphore"
 local tls <const> = require "perigee.tls"
 
 local ON_STOP_SECONDS <const> = 0.1 -- that on_stop has at least, also when connections get no time
+local PATIENCE <const> = 1          -- seconds for a main chunk, before its files are watched although it runs
+local RELOAD_DRAIN_SECONDS <const> = 60
 local SILENCE_SECONDS <const> = 5   -- after which an idle client of HTTP is closed, when another process takes over
 
 ---@class perigee.service.Run
 ---@field services perigee.Service[]
 ---@field drain number seconds that connections may take to end after a stop
+---@field reload_drain number seconds that connections of replaced code may take to end
+---@field read_options fun(): table<string, table<string, string>>?, string? the options of each service, as given now
+---@field texts table<string, table<string, string>>? of the files of each service, instead of what they are now
+---@field is_watching boolean
+---@field tried table<perigee.Service, true> they have loaded, or failed to
+---@field retry any a waitlist of services that wait for a change of their files
+---@field reloading any a semaphore: one reload at a time
+---@field reload_all (fun(request: table): table)? reloads the other workers too, and this one
+---@field scope perigee.Scope of its own tasks
 ---@field loaded integer how many of the services are
 ---@field running integer how many have not ended
 ---@field stopping boolean
@@ -23,12 +36,20 @@ Run.__index = Run
 
 --- One service from load to end. A script that fails to load stops the others too.
 local function run_service(self, service)
-  local loaded <const>, failure <const> = service:load()
+  local loaded, failure = service:load(self.texts and self.texts[service.name])
+  while not loaded and self.is_watching and not self.stopping do
+    self.on_failed(service, failure)
+    self:tell_tried(service)
+    self.retry:wait()
+    loaded, failure = service:load()
+  end
   if loaded then
     self.loaded = self.loaded + 1
     self.on_loaded(service)
+    self:tell_tried(service)
     self.changed:wake(math.huge)
     service:join()
+    service.has_ended = true
   elseif not self.stopping then
     self.on_failed(service, failure) -- which may wait until somebody else knows
     self.failed = true
@@ -83,25 +104,107 @@ end
 
 function Run:tasks()
   local count = 0
-  for _, service in ipairs(self.services) do count = count + service.scope.count end
+  for _, service in ipairs(self.services) do count = count + service:tasks() end
   return count
+end
+
+-- Reloading.
+
+--- What the services were loaded from.
+---@return { texts: table, options: table } the files of each service by path, and the options of each
+function Run:version()
+  local texts <const>, options <const> = {}, {}
+  for _, service in ipairs(self.services) do
+    texts[service.name], options[service.name] = service.generation.sources.texts, service.given
+  end
+  return { texts = texts, options = options }
+end
+
+--- They are to be loaded from this, not from the files as they are now.
+---@param version { texts: table, options: table }
+function Run:use_version(version)
+  self.texts = version.texts
+  for _, service in ipairs(self.services) do service.given = version.options[service.name] or {} end
+end
+
+local function reload_here(self, request)
+  local _ <close> = self.reloading:acquire()
+  local plan <const>, failure <const> = reload.prepare(self, request.services)
+  if not plan then
+    if not request.dry_run then reload.report(failure) end
+    return reload.answer(failure)
+  end
+  if request.dry_run then
+    local described <const> = plan:describe()
+    plan:discard()
+    return { ok = true, plan = described }
+  end
+  local services <const> = plan:commit()
+  if not request.services then self.reload_certificates() end
+  return { ok = true, services = services }
+end
+
+--- Loads services as they are now, and has all of them take over in one step; or none, and everything is as it was. In a
+--- worker its supervisor does it, with all workers.
+---@param request { services: string[]?, dry_run: boolean? }
+---@return table answer for whoever has asked
+function Run:reload(request)
+  if self.reload_all then return self.reload_all(request) end
+  return reload_here(self, request)
+end
+
+--- A service has loaded, or failed to.
+function Run:tell_tried(service)
+  self.tried[service] = true
+  self.changed:wake(math.huge)
+end
+
+--- Waits until all services have loaded or failed to; not for ever, as some may be clients.
+local function wait_until_tried(self)
+  local deadline <const> = core.now() + PATIENCE
+  for _, service in ipairs(self.services) do
+    while not self.tried[service] and core.now() < deadline do self.changed:wait(deadline - core.now()) end
+  end
+end
+
+--- Reloads services when one of their files is saved. One that could not be loaded at the start is tried again.
+---@param config string? a file whose change concerns all services
+function Run:watch(config)
+  local watching <const> = require "perigee.service.watching"
+  self.is_watching = true
+  watching.start(self.scope, { config = config, ready = function() wait_until_tried(self) end, files = function()
+    local files <const> = {}
+    for _, service in ipairs(self.services) do files[service.name] = service:files() end
+    return files
+  end, reload = function(names)
+    if self.loaded == #self.services then self:reload { services = names } end
+    self.retry:wake(math.huge)
+  end })
+end
+
+--- A generation was replaced: it is ended in a task of its own.
+---@param generation perigee.service.Generation
+function Run:drain_generation(generation)
+  self.scope:spawn(reload.drain, generation, self.reload_drain)
 end
 
 local function each_server(self, f)
   for _, service in ipairs(self.services) do
-    for _, server in ipairs(service.servers) do f(server) end
+    for generation in pairs(service.generations) do
+      for _, server in ipairs(generation.servers) do f(server) end
+    end
   end
 end
 
 --- Background tasks would go on for ever: only what serves a connection or a datagram gets time to finish.
 local function cancel_background(services)
-  for _, service in ipairs(services) do service.scope:cancel_background() end
+  for _, service in ipairs(services) do service:each_scope(function(scope) scope:cancel_background() end) end
   core.sleep(0)
 end
 
 local function wait_for_end(self, deadline)
   local function left() return math.max(0, deadline - core.now()) end
-  for _, service in ipairs(self.services) do service.scope:join(left()) end
+  for _, service in ipairs(self.services) do service:each_scope(function(scope) scope:join(left()) end) end
   if not self.gently then return end
   each_server(self, function(server) server:await(left()) end)
   each_server(self, function(server) server:close() end)
@@ -116,8 +219,10 @@ local function drain_services(self, deadline)
   local cut <const> = self:tasks()
   if cut > 0 then log.warn("the drain deadline has passed: tasks are cancelled", { tasks = cut }) end
   for _, service in ipairs(self.services) do
-    service.scope:cancel()
-    service.scope:join()
+    service:each_scope(function(scope)
+      scope:cancel()
+      scope:join()
+    end)
   end
 end
 
@@ -132,23 +237,32 @@ function Run:finish(last)
   while core.counts().sending > 0 and core.now() < deadline do core.sleep(0.005) end
 end
 
-local M <const> = {}
-
 --- Reads the files of all certificates again, and says so in the log.
-function M.reload_certificates()
+function Run.reload_certificates()
   local count <const>, failures <const> = tls.reload()
   for _, message in ipairs(failures) do log.error("certificates stay as they were", { reason = message }) end
-  if #failures < count or count == 0 then
+  if #failures < count then
     log.info("certificates are loaded anew", { contexts = count - #failures })
   end
 end
 
+local M <const> = {}
+
 ---@param services perigee.Service[]
----@param drain number seconds
+---@param drain number seconds that connections may take to end after a stop
+---@param reload_drain number? seconds that connections of replaced code may take to end, default 60
+---@param read_options nil|fun(): table<string, table<string, string>>?, string? options of each service
 ---@return perigee.service.Run
-function M.new(services, drain)
+function M.new(services, drain, reload_drain, read_options)
   local function nothing() end
-  return setmetatable({ services = services, drain = drain, loaded = 0, running = #services, stopping = false,
+  local function given()
+    local options <const> = {}
+    for _, service in ipairs(services) do options[service.name] = service.given end
+    return options
+  end
+  return setmetatable({ services = services, drain = drain, reload_drain = reload_drain or RELOAD_DRAIN_SECONDS,
+    read_options = read_options or given, is_watching = false, tried = {},
+    retry = core.waitlist(), reloading = semaphore(1), scope = core.scope(), loaded = 0, running = #services, stopping = false,
     failed = false, gently = false, changed = core.waitlist(), on_loaded = nothing, on_failed = nothing }, Run)
 end
 

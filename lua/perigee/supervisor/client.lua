@@ -49,6 +49,7 @@ end
 ---@return table? answer
 ---@return string|perigee.Connection message or, with an answer, the connection: its end is the process's
 ---@return string? code
+---@return table? refusal the answer that says no
 function M.ask(path, request)
   local own, why, word = path
   if not own then own, why, word = M.find() end
@@ -59,7 +60,7 @@ function M.ask(path, request)
   if answer and answer.ok then return answer, conn end
   conn:close()
   if not answer then return nil, problem, short end
-  return nil, answer.message, answer.code
+  return nil, answer.message, answer.code, answer
 end
 
 return M

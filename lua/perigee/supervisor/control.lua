@@ -1,12 +1,13 @@
---- The control socket of a process: `perigee status`, `perigee stop` and `perigee upgrade` ask there. A request is a
---- line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":, "code":
---- }.
+--- The control socket of a process: `perigee status`, `perigee reload`, `perigee console` and others ask there. A request
+--- is a line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":,
+--- "code": }.
 
 local core <const> = require "core.task"
 local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local net <const> = require "perigee.net"
 local paths <const> = require "perigee.supervisor.paths"
+local service_commands <const> = require "perigee.service.commands"
 local system <const> = require "core.system"
 
 local OWNER_ONLY <const> = tonumber("600", 8)
@@ -15,20 +16,11 @@ local REQUEST_SECONDS <const> = 3600 -- that a client may stay connected between
 
 --- What can be asked of a process.
 ---@class perigee.supervisor.Controlled
----@field status fun(self): table
+---@field answer fun(self, command: string, request: table): table
 ---@field request_stop fun(self)
 ---@field upgrade nil|fun(self): integer?, string?, string?
 
 local commands <const> = {}
-
-function commands.status(target)
-  local status <const> = target:status()
-  json.array(status.listeners)
-  for _, worker in ipairs(json.array(status.workers)) do
-    if worker.listeners ~= status.listeners then json.array(worker.listeners) end
-  end
-  return { ok = true, status = status }
-end
 
 function commands.stop(target)
   target:request_stop()
@@ -45,10 +37,27 @@ end
 
 local function answer_of(target, line)
   local request <const> = json.decode(line)
-  local command <const> = type(request) == "table" and commands[request.command]
-  if not command then return { ok = false, message = "there is no such command", code = "protocol" } end
-  log.debug("control", { command = request.command })
-  return command(target)
+  local name <const> = type(request) == "table" and request.command
+  if not commands[name] and not service_commands.has(name) then
+    return { ok = false, message = ("there is no command '%s'"):format(tostring(name)), code = "protocol" }
+  end
+  log.debug("control", { command = name })
+  if commands[name] then return commands[name](target) end
+  return target:answer(name, request)
+end
+
+--- Lists stay lists in JSON, also when they are empty.
+local LISTS <const> = { alive = true, functions = true, holders = true, listeners = true, names = true, options = true,
+  services = true, state = true, tasks = true, workers = true }
+
+local function mark_lists(value, seen)
+  if type(value) ~= "table" or seen[value] then return value end
+  seen[value] = true
+  for key, item in pairs(value) do
+    if LISTS[key] and type(item) == "table" then json.array(item) end
+    mark_lists(item, seen)
+  end
+  return value
 end
 
 local function is_allowed(conn)
@@ -63,7 +72,7 @@ local function answer(conn, target, line, traffic)
     traffic.done:wake(math.huge)
   end })
   traffic.busy = traffic.busy + 1
-  return conn:write(json.encode(answer_of(target, line)), "\n") and conn:flush()
+  return conn:write(json.encode(mark_lists(answer_of(target, line), {})), "\n") and conn:flush()
 end
 
 local function handler_of(target, traffic)

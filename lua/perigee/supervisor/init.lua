@@ -4,9 +4,12 @@
 local balance <const> = require "perigee.supervisor.balance"
 local control <const> = require "perigee.supervisor.control"
 local core <const> = require "core.task"
+local forward <const> = require "perigee.supervisor.forward"
 local listeners <const> = require "perigee.supervisor.listeners"
 local log <const> = require "perigee.log"
+local reload <const> = require "perigee.supervisor.reload"
 local report <const> = require "perigee.supervisor.report"
+local semaphore <const> = require "perigee.task.semaphore"
 local slots <const> = require "perigee.supervisor.slot"
 local system <const> = require "core.system"
 local systemd <const> = require "perigee.supervisor.systemd"
@@ -28,6 +31,8 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field predecessor perigee.supervisor.Predecessor? the supervisor whose place this one takes, until it has it
 ---@field manager perigee.systemd.Manager
 ---@field control perigee.supervisor.Control?
+---@field version perigee.supervisor.Version what the workers run
+---@field reloading any a semaphore: one reload at a time
 ---@field tickets string the secret of TLS session tickets
 ---@field scope perigee.Scope of its own tasks
 ---@field changed any a waitlist that is woken by all that happens to workers
@@ -165,9 +170,7 @@ local function watch_signals(self)
   system.on_signal("TERM", function() self:request_stop("TERM", 15) end)
   system.on_signal("INT", function() self:request_stop("INT", 2) end)
   system.on_signal("USR2", function() self:upgrade() end)
-  system.on_signal("HUP", function()
-    for _, slot in ipairs(self.slots) do slot:reload() end
-  end)
+  system.on_signal("HUP", function() self.scope:spawn(self.reload, self, {}) end)
 end
 
 local function has_ended(self)
@@ -204,6 +207,7 @@ function Supervisor:upgrade()
   if self.upgrading or self.stopping or not self.ready then
     return nil, "upgrade: this is not the moment: it is starting, stopping or being upgraded", "exists"
   end
+  local _ <close> = self.reloading:acquire() -- one under way comes to its end first
   self.upgrading = true
   self.manager:notify("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.now() * 1e6 // 1))
   local pid <const>, message <const>, code <const> = upgrade.start(self)
@@ -222,10 +226,21 @@ function Supervisor:upgrade()
   return pid
 end
 
---- What `perigee status` shows.
----@return table
-function Supervisor:status()
-  return report.status(self)
+--- Reloads services, in all workers or in none.
+---@param request { services: string[]?, dry_run: boolean? }
+---@return table answer
+function Supervisor:reload(request)
+  return reload.reload(self, request)
+end
+
+--- Answers what is asked at the control socket.
+---@param command string of perigee.service.commands
+---@param request table
+---@return table answer
+function Supervisor:answer(command, request)
+  if command == "status" then return { ok = true, status = report.status(self) } end
+  if command == "reload" then return self:reload(request) end
+  return forward(self, command, request)
 end
 
 local function take_sockets(self)
@@ -274,6 +289,7 @@ function M.new(arguments, predecessor)
     user = arguments.user, drain = arguments.drain, limit = arguments.processes, control_path = arguments.control,
     slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
     manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
+    version = { number = 0, texts = {}, options = {} }, reloading = semaphore(1),
     scope = core.scope(), changed = core.waitlist(), ready = false, stopping = false, handed_over = false, shown = {},
     started = 1, turn = 0, began = core.now() }, Supervisor)
   if mode ~= "shared" then

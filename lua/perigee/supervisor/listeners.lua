@@ -10,6 +10,7 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field occurrence integer the service's first, second ... server of that URL
 ---@field options table of the socket
 ---@field limit integer? connections that a worker may have there
+---@field aside boolean? it is for a version that is being loaded: nobody is passed yet
 
 ---@class perigee.supervisor.Entry: perigee.supervisor.Request
 ---@field key string
@@ -171,14 +172,32 @@ function Listeners:export()
   return records, list
 end
 
+--- The versions that were being loaded serve now.
+function Listeners:commit()
+  for _, entry in pairs(self.entries) do entry.aside = nil end
+end
+
+local function close_entry(entry, handed_over)
+  for _, socket in pairs(entry.held) do socket:close() end
+  local path <const> = not handed_over and not entry.foreign and entry.url:match "^unix:([^@].*)$"
+  if path then os.remove(path) end
+end
+
+--- Closes all but those with these keys: no worker has them any more.
+---@param used table<string, true>
+function Listeners:keep(used)
+  for key, entry in pairs(self.entries) do
+    if not used[key] then
+      close_entry(entry, false)
+      self.entries[key] = nil
+    end
+  end
+end
+
 --- Closes all. The files of Unix sockets are removed, unless somebody else has them now.
 ---@param handed_over boolean
 function Listeners:close(handed_over)
-  for _, entry in pairs(self.entries) do
-    for _, socket in pairs(entry.held) do socket:close() end
-    local path <const> = not handed_over and not entry.foreign and entry.url:match "^unix:([^@].*)$"
-    if path then os.remove(path) end
-  end
+  for _, entry in pairs(self.entries) do close_entry(entry, handed_over) end
   self.entries = {}
   self:close_spares()
 end

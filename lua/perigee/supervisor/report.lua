@@ -2,7 +2,7 @@
 
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
-local status <const> = require "perigee.supervisor.status"
+local status <const> = require "perigee.service.status"
 local system <const> = require "core.system"
 
 local M <const> = {}

@@ -1,12 +1,13 @@
 --- A process without workers: its control socket, its place under systemd, and the user that it becomes.
 
 local address <const> = require "core.address"
+local commands <const> = require "perigee.service.commands"
 local control <const> = require "perigee.supervisor.control"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local server <const> = require "perigee.server"
 local sockets <const> = require "perigee.supervisor.sockets"
-local status <const> = require "perigee.supervisor.status"
+local status <const> = require "perigee.service.status"
 local system <const> = require "core.system"
 local systemd <const> = require "perigee.supervisor.systemd"
 
@@ -53,6 +54,18 @@ function Single:status()
   own.worker, own.restarts, own.age = 0, 0, core.now() - self.began
   return { pid = own.pid, state = own.state, mode = "single", age = own.age, memory = own.memory,
     listeners = own.listeners, workers = { own } }
+end
+
+--- Answers what is asked at the control socket.
+---@param command string of perigee.service.commands
+---@param request table
+---@return table answer
+function Single:answer(command, request)
+  if command == "status" then return { ok = true, status = self:status() } end
+  if request.worker and request.worker ~= 0 then
+    return { ok = false, message = "this process has no workers", code = "unreachable" }
+  end
+  return commands.answer(self.run, command, request)
 end
 
 function Single:request_stop()

@@ -4,7 +4,9 @@ local connected <const> = require "perigee.process.connected"
 local core <const> = require "core.task"
 local deliveries <const> = require "perigee.supervisor.deliveries"
 local log <const> = require "perigee.log"
-local status <const> = require "perigee.supervisor.status"
+local questions <const> = require "perigee.supervisor.questions"
+local reload <const> = require "perigee.supervisor.reload"
+local status <const> = require "perigee.service.status"
 local systemd <const> = require "perigee.supervisor.systemd"
 local worker <const> = require "perigee.supervisor.worker"
 
@@ -12,6 +14,7 @@ local OWN_BINARY <const> = "/proc/self/exe"   -- also where another user may not
 local QUICK <const> = 1                       -- seconds: one that dies within them may do so again and again
 local FIRST_REST <const>, LONGEST_REST <const> = 0.1, 10
 local ANSWER_SECONDS <const> = 1              -- for its status
+local ASK_SECONDS <const> = 90                -- for anything else
 local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process that has ended
 
 ---@class perigee.supervisor.Slot
@@ -21,12 +24,14 @@ local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process t
 ---@field child perigee.Child? the process now
 ---@field began number when it was started, on the loop's clock
 ---@field restarts integer
+---@field version integer? what its process runs, see perigee.supervisor.Version
 ---@field quick integer deaths in its first second, one after the other
 ---@field has_loaded boolean one of its processes has
 ---@field failure table? why the process could not load its scripts
 ---@field is_spent boolean the process has got its only connection, or has ended well: it is not started again
 ---@field has_finished boolean its scripts have ended by themselves
 ---@field deliveries perigee.supervisor.Deliveries? to the process
+---@field questions perigee.supervisor.Questions? to the process
 local Slot <const> = {}
 Slot.__index = Slot
 
@@ -52,9 +57,17 @@ function handlers.listen(self, channel, id, request)
   give(self, id, entry, sockets)
 end
 
-function handlers.loaded(self)
+function handlers.loaded(self, _, version)
   self.state, self.has_loaded = "serving", true
+  reload.on_loaded(self.supervisor, self, version)
   self.supervisor:on_loaded(self)
+end
+
+--- A worker was told to reload: that is for all of them.
+function handlers.ask(self, channel, id, _, request)
+  self.supervisor.scope:spawn(function()
+    channel:send("answer", id, self.supervisor:reload(request))
+  end)
 end
 
 function handlers.failed(self, _, service, message, traceback)
@@ -78,9 +91,8 @@ function handlers.taken(self, _, number)
   self.deliveries:confirm(number)
 end
 
-function handlers.status(self, _, answer)
-  self.answer = answer
-  self.answered:wake(math.huge)
+function handlers.answer(self, _, id, answer)
+  self.questions:answer(id, answer)
 end
 
 --- A worker whose message cannot be dealt with would wait for an answer for ever: it is killed, and started again.
@@ -103,7 +115,7 @@ end
 ---@param entry perigee.supervisor.Entry
 ---@return boolean
 function Slot:has_room(entry)
-  return self.state == "serving" and not self.is_spent and self.deliveries:has_room(entry)
+  return self.state == "serving" and not self.is_spent and not entry.aside and self.deliveries:has_room(entry)
 end
 
 --- Passes a connection on. When that fails, nobody has touched it, and this process gets no more.
@@ -130,7 +142,10 @@ local function start_process(self)
   local options <const> = { user = supervisor.user, environment = environment(), stderr = "inherit" }
   local child <const>, message <const> = connected.start(arguments, options, worker.variable, "worker " .. self.number)
   if not child then return nil, message end
-  child.channel:send { number = self.number, mode = supervisor.mode, tickets = supervisor.tickets }
+  local version <const> = supervisor.version
+  self.version = version.number
+  child.channel:send { number = self.number, mode = supervisor.mode, tickets = supervisor.tickets,
+    version = version.number > 0 and version or nil }
   return child
 end
 
@@ -155,7 +170,7 @@ local function live(self)
   self.began, self.state, self.failure, self.deliveries, self.child = core.now(), "loading", nil, nil, nil
   local child <const>, message <const> = start_process(self)
   if not child then return { reason = message } end
-  self.child, self.deliveries = child, deliveries.new(child.channel)
+  self.child, self.deliveries, self.questions = child, deliveries.new(child.channel), questions(child.channel)
   local announce <const> = supervisor_has_many(self) and log.debug or log.info
   announce("worker started", fields_of(self))
   if self.supervisor.stopping then self:stop() end
@@ -165,6 +180,7 @@ local function live(self)
   listening:cancel()
   child:close()
   self.deliveries:close()
+  self.questions:close()
   return outcome
 end
 
@@ -227,9 +243,16 @@ function Slot:stop(gently)
   self.wake:wake(math.huge)
 end
 
---- It is to read its certificates again.
-function Slot:reload()
-  tell(self, "reload")
+--- Asks it for the answer to a command of perigee.service.commands, or of its own.
+---@param command string
+---@param request table
+---@param seconds number? to wait at most, default 90
+---@return table answer { ok = false, message =, code = } when there is none
+function Slot:ask(command, request, seconds)
+  if not (self.child and self.child.is_running) then
+    return { ok = false, message = ("worker %d does not run"):format(self.number), code = "closed" }
+  end
+  return self.questions:ask(command, request, seconds or ASK_SECONDS)
 end
 
 function Slot:kill()
@@ -239,11 +262,9 @@ end
 --- What it tells about itself, with what its supervisor knows.
 ---@return table
 function Slot:status()
-  self.answer = nil
-  tell(self, "status")
-  if self.child and self.child.is_running then self.answered:wait(ANSWER_SECONDS) end
-  local answer <const> = self.answer or { listeners = {} }
-  local is_silent <const> = not self.answer and self.state == "serving"
+  local told <const> = self:ask("status", {}, ANSWER_SECONDS)
+  local answer <const> = told.ok and told.status or { listeners = {} }
+  local is_silent <const> = told.is_silent and self.state == "serving"
   answer.worker, answer.state, answer.restarts = self.number, is_silent and "silent" or self.state, self.restarts
   answer.pid = self.child and self.child.is_running and self.child.pid or nil
   answer.age = core.now() - self.began
@@ -258,8 +279,7 @@ local M <const> = {}
 ---@return perigee.supervisor.Slot
 function M.new(supervisor, number)
   return setmetatable({ supervisor = supervisor, number = number, state = "loading", began = core.now(), restarts = 0,
-    quick = 0, has_loaded = false, is_spent = false, has_finished = false, wake = core.waitlist(),
-    answered = core.waitlist() }, Slot)
+    quick = 0, has_loaded = false, is_spent = false, has_finished = false, wake = core.waitlist() }, Slot)
 end
 
 return M

@@ -3,6 +3,7 @@
 local address <const> = require "core.address"
 local descriptor <const> = require "core.descriptor"
 local listener <const> = require "core.listener"
+local targets <const> = require "perigee.server.targets"
 
 local M <const> = {}
 
@@ -17,14 +18,7 @@ function M.kind_of(url)
   return url:find "^udp:" and "datagram" or "stream"
 end
 
---- Where an address is, whatever protocol is spoken there.
----@param kind "stream"|"datagram"
----@param at perigee.Address
----@return string
-function M.place_of(kind, at)
-  if at.scheme == "unix" then return "unix " .. at.host end
-  return ("%s %s %d"):format(kind, at.host, at.port)
-end
+M.place_of = targets.place_of
 
 ---@param url string
 ---@return string? place as of place_of

@@ -1,12 +1,13 @@
 --- A worker: the process that serves, where a supervisor has the sockets. It asks the supervisor for each address that
 --- a script serves, and does what the supervisor says.
 
+local commands <const> = require "perigee.service.commands"
 local core <const> = require "core.task"
 local inherited <const> = require "perigee.process.inherited"
 local log <const> = require "perigee.log"
-local runs <const> = require "perigee.service.run"
+local questions <const> = require "perigee.supervisor.questions"
+local reload <const> = require "perigee.service.reload"
 local sockets <const> = require "perigee.supervisor.sockets"
-local status <const> = require "perigee.supervisor.status"
 local tls <const> = require "perigee.tls"
 
 --- What a service has of one address.
@@ -22,11 +23,16 @@ local tls <const> = require "perigee.tls"
 ---@field mode "shared"|"balance"|"process"
 ---@field run perigee.service.Run
 ---@field channel perigee.process.Channel
+---@field version perigee.supervisor.Version? what it is to run; nil: what the files are now
+---@field plan perigee.service.Plan? versions that were loaded aside
+---@field questions perigee.supervisor.Questions to the supervisor
 ---@field claims table<string, perigee.supervisor.Claim>
----@field asked table<integer, table> questions that the supervisor has not answered, by number
+---@field asked table<integer, table> questions for sockets that the supervisor has not answered, by number
 ---@field scope perigee.Scope of its own tasks
 local Worker <const> = {}
 Worker.__index = Worker
+
+local RELOAD_SECONDS <const> = 90
 
 local M <const> = { variable = "PERIGEE_WORKER" }
 
@@ -58,8 +64,8 @@ end
 
 --- The descriptors that the supervisor gives for an address.
 local function ask(self, request)
-  self.questions = self.questions + 1
-  local id <const>, question <const> = self.questions, { asker = core.waitlist() }
+  self.asking = self.asking + 1
+  local id <const>, question <const> = self.asking, { asker = core.waitlist() }
   self.asked[id] = question
   local _ <close> = finally(function() self.asked[id] = nil end)
   local sent <const>, message <const>, code <const> = self.channel:send("listen", id, request)
@@ -88,7 +94,7 @@ local function server_options(self, url)
 end
 
 --- What an address of a service is served by: see perigee.server.supplier.
-function Worker:supply(service, at, options)
+function Worker:supply(service, at, options, is_aside)
   local url <const> = tostring(at)
   local occurrence <const>, key <const>, word <const> = free_occurrence(self, service, url)
   if not occurrence then return nil, key, word end
@@ -99,7 +105,7 @@ function Worker:supply(service, at, options)
   end)
   local kind <const> = sockets.kind_of(url)
   local descriptors <const>, message <const>, code <const> = ask(self, { service = service, url = url,
-    occurrence = occurrence, options = sockets.options_of(kind, options), limit = options and options.max_connections })
+    occurrence = occurrence, aside = is_aside or nil, options = sockets.options_of(kind, options), limit = options and options.max_connections })
   if not descriptors then return nil, message, code end
   claim.granted = true
   return { descriptors = descriptors, options = server_options(self, url),
@@ -144,6 +150,54 @@ function Worker:adopt(key, number)
   claim.adoption:wake(math.huge)
 end
 
+-- Reloading, with the other workers.
+
+local own_commands <const> = {}
+
+--- The addresses that are served here, or prepared to be.
+local function keys_of(self)
+  local keys <const> = {}
+  for key, claim in pairs(self.claims) do
+    if is_open(claim) then keys[#keys + 1] = key else self.claims[key] = nil end
+  end
+  return keys
+end
+
+--- Loads versions aside: as they are now, or the one that the supervisor names.
+function own_commands.prepare(self, request)
+  if self.plan then self.plan:discard() end
+  local plan <const>, failure <const> = reload.prepare(self.run, request.services, request.version)
+  self.plan = plan
+  if not plan then return reload.answer(failure) end
+  return { ok = true, version = not request.version and plan:version() or nil,
+    plan = request.dry_run and plan:describe() or nil }
+end
+
+function own_commands.commit(self, request)
+  local plan <const> = self.plan
+  if not plan then return { ok = false, message = "reload: nothing is prepared", code = "protocol" } end
+  self.plan = nil
+  local services <const> = plan:commit()
+  if request.certificates then self.run.reload_certificates() end
+  return { ok = true, services = services, keys = keys_of(self) }
+end
+
+function own_commands.rollback(self)
+  if self.plan then self.plan:discard() end
+  self.plan = nil
+  return { ok = true, keys = keys_of(self) }
+end
+
+--- Answers the supervisor.
+---@param command string
+---@param request table
+---@return table
+function Worker:answer(command, request)
+  local own <const> = own_commands[command]
+  if own then return own(self, request) end
+  return commands.answer(self.run, command, request)
+end
+
 -- What the supervisor says.
 
 local handlers <const> = {}
@@ -167,8 +221,12 @@ function handlers.connection(self, key, number)
   self:adopt(key, number)
 end
 
-function handlers.status(self)
-  self.channel:send("status", status.of_process(self.run))
+function handlers.answer(self, id, given)
+  self.questions:answer(id, given)
+end
+
+function handlers.ask(self, id, command, request)
+  self.scope:spawn(function() self.channel:send("answer", id, self:answer(command, request)) end)
 end
 
 function handlers.stop(self)
@@ -177,10 +235,6 @@ end
 
 function handlers.drain(self)
   self.run:request_stop(true)
-end
-
-function handlers.reload()
-  runs.reload_certificates()
 end
 
 --- Does what the supervisor says until it is gone; then the services stop.
@@ -199,7 +253,7 @@ function Worker:report()
     self.channel:flush()
   end
   local function loaded()
-    if self.run.loaded == #self.run.services then self.channel:send "loaded" end
+    if self.run.loaded == #self.run.services then self.channel:send("loaded", self.run:version()) end
   end
   self.run.on_failed, self.run.on_loaded = failed, loaded
 end
@@ -215,6 +269,8 @@ end
 ---@param run perigee.service.Run
 function Worker:start(run)
   self.run = run
+  run.reload_all = function(request) return self.questions:ask("reload", request, RELOAD_SECONDS) end
+  if self.version then run:use_version(self.version) end
   self.scope:spawn(self.listen_to_supervisor, self)
   self:report()
 end
@@ -228,8 +284,8 @@ function M.take()
   local greeting <const>, why <const> = channel:receive()
   if not greeting then return nil, why end
   if greeting.tickets then tls.ticket_secret(greeting.tickets) end
-  return setmetatable({ number = greeting.number, mode = greeting.mode, channel = channel, claims = {},
-    asked = {}, questions = 0, scope = core.scope() }, Worker)
+  return setmetatable({ number = greeting.number, mode = greeting.mode, version = greeting.version, channel = channel,
+    claims = {}, asked = {}, asking = 0, questions = questions(channel), scope = core.scope() }, Worker)
 end
 
 return M

@@ -14,6 +14,12 @@ local Datagram <const> = {}
 ---@param handler fun(message: string, from: perigee.Address, socket: perigee.Datagram): string?
 function Datagram:serve(handler) end
 
+--- Datagrams that come from now on are for this handler; those that have one already are answered by it.
+---@param handler fun(message: string, from: perigee.Address, socket: perigee.Datagram): string?
+---@param options { max_tasks: integer? }?
+---@param scope perigee.Scope that the handlers' tasks belong to
+function Datagram:replace(handler, options, scope) end
+
 --- Waits for a datagram.
 ---@return string? message
 ---@return perigee.Address|string|nil from
@@ -50,5 +56,9 @@ function Datagram:close() end
 ---@return string? message
 ---@return string? code
 function M.open(bound, connected, options) end
+
+--- Raises for options that open would raise for.
+---@param options table?
+function M.check(options) end
 
 return M, { ["perigee.datagram"] = Datagram }

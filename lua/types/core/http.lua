@@ -58,10 +58,11 @@ function M.listen(address, handler, options) end
 --- Could the address be listened on now? Raises for options that listen would raise for.
 ---@param address perigee.Address
 ---@param options table?
+---@param free boolean? false: it need not be, only the options are looked at
 ---@return true?
 ---@return string? message
 ---@return string? code
-function M.probe(address, options) end
+function M.probe(address, options, free) end
 
 ---@param status integer
 ---@return string phrase "Not Found"; "" for one that has none

@@ -22,11 +22,26 @@ function Listener:close() end
 --- Stops accepting, and parts with the clients so that none is harmed: connections go on, and a client of HTTP is told
 --- by the answer to its next request that it is the last one. What is still idle at close() ends then.
 ---@param seconds number? of silence after which an idle client of HTTP is closed, default 5
-function Listener:drain(seconds) end
+---@param keep_path boolean? the file of a Unix socket stays
+function Listener:drain(seconds, keep_path) end
 
 --- Accepts nothing by itself until it is paused no more; new clients wait in the kernel.
 ---@param paused boolean? default true
 function Listener:pause(paused) end
+
+--- Clients that come from now on, and the next requests of HTTP clients that are there, are served by this handler. What
+--- has a handler already goes on. The listener is open, and the protocol is the one that it was opened with.
+---@param handler function
+---@param options table? those of listen
+---@param scope perigee.Scope that the handlers' tasks belong to
+---@param address perigee.Address? says whether TLS is spoken
+function Listener:replace(handler, options, scope, address) end
+
+--- Another descriptor of the same socket.
+---@return perigee.Descriptor?
+---@return string? message
+---@return string? code
+function Listener:duplicate() end
 
 --- Waits until fewer connections are active.
 ---@param below integer? default 1
@@ -48,10 +63,11 @@ function M.listen(address, handler, options) end
 --- Could the address be listened on now?
 ---@param address perigee.Address
 ---@param options table?
+---@param free boolean? false: it need not be, only the options are looked at
 ---@return true?
 ---@return string? message
 ---@return string? code
-function M.probe(address, options) end
+function M.probe(address, options, free) end
 
 --- Is told of clients whose TLS handshake failed; of more than ten in a second the next one that is told of says how
 --- many were not.

@@ -37,7 +37,13 @@ function Scope:enter(f, ...) end
 function Scope:cancel() end
 
 --- Cancels the tasks that serve no connection and no datagram.
-function Scope:cancel_background() end
+---@param endless boolean? false: those of WebSockets go on; default true
+function Scope:cancel_background(endless) end
+
+--- The tasks that follow the newest code, see follow, belong to the other scope from now on.
+---@param to perigee.Scope
+---@return integer count
+function Scope:move_live(to) end
 
 --- Waits until no task is left.
 ---@param seconds number? to wait at most
@@ -103,6 +109,13 @@ function M.waitlist() end
 --- Is told of every error that no join and no group gets; without it they go to stderr.
 ---@param f fun(message: string, traceback: string, context: any)
 function M.on_failure(f) end
+
+--- The running task, and so the connection that it serves, follows the newest code of its service: after a reload it
+--- belongs to that.
+function M.follow() end
+
+--- There is garbage: it is collected in small steps once the process is quiet.
+function M.tidy() end
 
 --- What is alive: tasks, connections, listeners, datagrams, drains (those of them that have bytes left to send:
 --- sending), calls of offload that a thread works on or will (offloads); and refused clients since the start.

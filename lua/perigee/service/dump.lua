@@ -8,7 +8,7 @@ local NIL <const>, FALSE <const>, TRUE <const> = 0x00, 0x01, 0x11
 local FLOAT <const>, INTEGER <const>, SHORT_STRING <const>, LONG_STRING <const> = 0x13, 0x03, 0x04, 0x14
 local LAST_OPCODE <const> = 82
 
----@class perigee.cli.reader
+---@class perigee.service.dump.Reader
 ---@field data string
 ---@field position integer of the next byte
 local Reader <const> = {}
@@ -115,24 +115,28 @@ local function read_debug(reader, prototype)
   for index = 0, count - 1 do prototype.upvalues[index].name = names[index] end
 end
 
----@class perigee.cli.prototype
+---@class perigee.service.dump.Prototype
 ---@field line integer where the function begins; 0 for a main chunk
+---@field last_line integer where it ends; 0 for a main chunk
+---@field code string its parameters, instructions and constants, as bytes: without lines and the functions inside
 ---@field instructions table<integer, integer> by pc, from 0
 ---@field lines table<integer, integer> by pc; empty in a stripped dump
 ---@field constants table<integer, string> by index from 0: the strings alone
 ---@field upvalues table<integer, { in_stack: boolean, index: integer, name: string? }> by index from 0
 ---@field upvalue_count integer
----@field prototypes table<integer, perigee.cli.prototype> by index from 0: the functions inside this one
+---@field prototypes table<integer, perigee.service.dump.Prototype> by index from 0: the functions inside this one
 ---@field prototype_count integer
 
 local function read_prototype(reader)
   local prototype <const> = {}
   reader:string() -- the source's name
   prototype.line = reader:count()
-  reader:count() -- the line where it ends
+  prototype.last_line = reader:count()
+  local begin <const> = reader.position
   reader:bytes(3) -- parameters, is it variadic, stack size
   prototype.instructions = decode_code(reader:bytes(reader:count() * 4))
   prototype.constants = reader:list(read_constant)
+  prototype.code = reader.data:sub(begin, reader.position - 1)
   prototype.upvalues, prototype.upvalue_count = reader:list(read_upvalue)
   prototype.prototypes, prototype.prototype_count = reader:list(read_prototype)
   read_debug(reader, prototype)
@@ -143,7 +147,7 @@ local dump <const> = {}
 
 --- Reads a dump. Raises when it is not one, or is damaged.
 ---@param bytes string
----@return perigee.cli.prototype
+---@return perigee.service.dump.Prototype
 function dump.read(bytes)
   if bytes:sub(1, #HEADER) ~= HEADER then error "it is not Lua 5.4 code of this kind of machine" end
   local position <const> = #HEADER + 2 -- after a count of upvalues

@@ -1,0 +1,251 @@
+--- Servers: one or more addresses that are served together, by whatever protocol.
+
+local core <const> = require "core.task"
+local endpoints <const> = require "perigee.server.endpoint"
+local service <const> = require "perigee.service"
+local targets <const> = require "perigee.server.targets"
+
+local M <const> = {}
+
+---@class perigee.Server
+---@field address any where it listens: the first address
+---@field addresses any[] all of them
+---@field endpoints perigee.server.Endpoint[] one for each address
+---@field is_open boolean
+---@field generation perigee.service.Generation? the version of a service that it belongs to
+---@field sockets any[] the listener, or datagram socket, of each address
+local Server <const> = { __name = "perigee.server" }
+
+local function each_socket(self, f)
+  for _, endpoint in ipairs(self.endpoints) do
+    for _, socket in ipairs(endpoint.sockets) do f(socket) end
+  end
+end
+
+function Server:__index(name)
+  if name ~= "sockets" then return Server[name] end
+  local sockets <const> = {}
+  each_socket(self, function(socket) sockets[#sockets + 1] = socket end)
+  return sockets
+end
+
+local function tell_closed(self)
+  if self.is_open and self.generation then self.generation.service.changed:wake(math.huge) end
+  self.is_open = false
+end
+
+--- Stops accepting, and closes datagram sockets and idle clients. What is under way goes on. Closing twice does
+--- nothing.
+function Server:close()
+  for _, endpoint in ipairs(self.endpoints) do
+    if endpoint.is_aside then endpoint:give_up() end
+  end
+  each_socket(self, function(socket) socket:close() end)
+  tell_closed(self)
+end
+
+Server.__close = Server.close
+
+--- Stops accepting, and parts with the clients so that none is harmed: for a server whose addresses another process
+--- serves from now on. Connections and datagrams go on; clients of HTTP are told by their next answer that it is the
+--- last one, and closed when they have been silent for a while. close() ends at once what is idle then.
+---@param seconds number? of silence, default 5
+function Server:drain(seconds)
+  each_socket(self, function(socket) socket:drain(seconds) end)
+  tell_closed(self)
+end
+
+--- Waits until none of its clients is left.
+---@param seconds number? to wait at most
+---@return true?
+---@return string? message
+---@return string? code "timeout"
+function Server:await(seconds)
+  local deadline <const> = core.now() + (seconds or math.huge)
+  for _, endpoint in ipairs(self.endpoints) do
+    for _, socket in ipairs(endpoint.sockets) do
+      local ended <const>, message <const>, code <const> = socket:await(1, math.max(0, deadline - core.now()))
+      if not ended then return nil, message, code end
+    end
+  end
+  return true
+end
+
+--- How many clients and datagrams it serves now.
+---@return integer
+function Server:active()
+  local count = 0
+  each_socket(self, function(socket) count = count + socket.active end)
+  return count
+end
+
+--- Serves a connection that somebody else has accepted: as if this server had, with what is pending on it. The object
+--- is closed after.
+---@param conn perigee.Connection
+---@return true?
+---@return string? message
+---@return string? code "closed"; "limit": there are max_connections already; "tls": it carries TLS
+function Server:adopt(conn)
+  local listener
+  each_socket(self, function(socket) listener = listener or socket.adopt and socket end)
+  if listener then return listener:adopt(conn) end
+  error("a server of datagrams adopts no connections", 2)
+end
+
+--- Its version has taken over: it serves from now on. Nothing in it waits.
+function Server:take_over()
+  for i, endpoint in ipairs(self.endpoints) do
+    if endpoint.is_aside then endpoint:take_over(self.generation.scope) end
+    self.addresses[i] = endpoint.address
+  end
+  self.address = self.addresses[1]
+end
+
+--- Newer code has what it wanted of it: lets the rest go, and its idle clients after so many seconds of silence.
+---@param seconds number
+function Server:hand_over(seconds)
+  local left <const> = {}
+  for _, endpoint in ipairs(self.endpoints) do
+    if not endpoint.claimed_by then left[#left + 1] = endpoint end
+  end
+  self.endpoints = left
+  self:drain(seconds)
+end
+
+function Server:__tostring()
+  local names <const> = {}
+  for i, at in ipairs(self.addresses) do names[i] = tostring(at) end
+  return "server: " .. table.concat(names, " ") .. (self.is_open and "" or " (closed)")
+end
+
+--- How a protocol serves.
+---@class perigee.server.Protocol
+---@field handler function
+---@field options table? of the user
+---@field defaults table? of the option tls
+---@field kind fun(at: any): "stream"|"http"|"datagram"
+---@field open fun(at: any, options: table?): any?, string?, string? a socket with close() and address, or why not
+---@field begin fun(socket: any, is_paused: boolean?) serves what comes to a socket that was opened
+---@field check fun(at: any, options: table?) raises for options that open would raise for
+---@field probe fun(at: any, options: table?): any?, string?, string? could it be opened now?
+
+--- What an address is served by.
+---@class perigee.server.Supply
+---@field descriptors perigee.Descriptor[] listening, or bound for UDP
+---@field options table? to be added to the user's
+---@field opened fun(sockets: any[])? is told what became of the descriptors
+
+--- Who gives the sockets for addresses, instead of the system: a supervisor, or whoever started this process. Returns
+--- nil for an address that is to be bound here; nil, message, code for one that cannot be had.
+--- `is_aside`: it is for a version that is being loaded aside.
+---@type (fun(service: string, at: perigee.Address, options: table?, is_aside: boolean): perigee.server.Supply?,
+---string?, string?)?
+M.supplier = nil
+
+local function supplier_for(generation)
+  if not M.supplier or not generation then return nil end
+  return function(at, options, is_aside) return M.supplier(generation.name, at, options, is_aside) end
+end
+
+--- An endpoint of the version before at the same place, that nobody has claimed yet: asked for with the same words
+--- first, then bound there.
+local function find_source(generation, endpoint)
+  local place <const>, bound = endpoint.target.place, nil
+  for _, server in ipairs(generation.replaces and generation.replaces.servers or {}) do
+    for _, old in ipairs(server.is_open and server.endpoints or {}) do
+      if not old.claimed_by and old.target.place == place then return old end
+      if not old.claimed_by and targets.place(old.address) == place then bound = bound or old end
+    end
+  end
+  return bound
+end
+
+local function open_endpoint(server, target, protocol)
+  local generation <const> = server.generation
+  local is_aside <const> = generation ~= nil and generation.replaces ~= nil
+  local endpoint <const> = endpoints.new(target, protocol, is_aside)
+  local source <const> = is_aside and find_source(generation, endpoint)
+  local opened, message, code
+  if source then opened, message, code = endpoint:claim(source, generation)
+  else opened, message, code = endpoint:open(supplier_for(generation)) end
+  if not opened then return nil, message, code end
+  table.insert(server.endpoints, endpoint)
+  table.insert(server.addresses, endpoint.address)
+  return true
+end
+
+local function open_all(server, found, protocol)
+  local function close_unless_done(_, failure) if failure then server:close() end end
+  local _ <close> = setmetatable({}, { __close = close_unless_done })
+  for _, target in ipairs(found) do
+    local opened <const>, message <const>, code <const> = open_endpoint(server, target, protocol)
+    if not opened then
+      server:close()
+      return nil, message, code
+    end
+  end
+  server.address = server.addresses[1]
+  return server
+end
+
+local function new_server(generation, is_open)
+  return setmetatable({ endpoints = {}, addresses = {}, is_open = is_open, generation = generation }, Server)
+end
+
+local function probe(target, protocol)
+  if targets.is_descriptor(target.at) then return true end
+  return protocol.probe(target.at, target.options)
+end
+
+--- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
+local function probe_all(found, protocol, claimed)
+  local server <const> = new_server(nil, false)
+  for i, target in ipairs(found) do
+    local at <const> = target.at
+    server.addresses[i] = at
+    local name <const> = tostring(at)
+    if at.port ~= 0 and claimed[name] then
+      return nil, "listen on " .. name .. ": another script serves it", "exists"
+    end
+    claimed[name] = true
+    local free <const>, message <const>, code <const> = probe(target, protocol)
+    if not free then return nil, message, code end
+  end
+  server.address = server.addresses[1]
+  return server
+end
+
+local function serve(urls, protocol, current)
+  if current and current.is_over then
+    return nil, "serve: the service has been reloaded, and this is its old code", "closed"
+  end
+  local found <const>, message <const>, code <const> = targets.resolve(urls, protocol)
+  if not found then return nil, message, code end
+  if current and current.checking then return probe_all(found, protocol, current.checking) end
+  return open_all(new_server(current, true), found, protocol)
+end
+
+--- Serves the addresses; the server belongs to the running service. Misuse raises, and so does a failure while a script
+--- is loaded: a service that cannot listen must not load. While a script is being loaded again, this prepares what is
+--- done when it has loaded whole: addresses that the version before serves are taken over then, new ones are bound but
+--- take nobody.
+---@param urls string|perigee.Descriptor|(string|perigee.Descriptor)[]
+---@param protocol perigee.server.Protocol
+---@return perigee.Server? server
+---@return string? message
+---@return string? code
+function M.serve(urls, protocol)
+  if type(urls) == "string" or targets.is_descriptor(urls) then urls = { urls } end
+  if type(urls) ~= "table" or #urls == 0 then
+    error("bad argument 'addresses' (a URL or a list of URLs expected)", 0)
+  end
+  local current <const> = service.current()
+  local server <const>, message <const>, code <const> = serve(urls, protocol, current)
+  if current and server then table.insert(current.servers, server) end
+  if current and current.loading and not server then error(message, 0) end
+  return server, message, code
+end
+
+M.returned = require "perigee.misuse"
+
+return M

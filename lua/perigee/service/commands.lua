@@ -1,0 +1,50 @@
+--- What can be asked of a process that runs services, by its control socket or by its supervisor: each command takes the
+--- run and the request, and answers with plain data: { ok = true, ... }, or { ok = false, message =, code =, ... }.
+
+local M <const> = {}
+
+---@type table<string, fun(run: perigee.service.Run, request: table): table>
+local commands <const> = {}
+
+-- The module of a command is loaded when it is first asked for: few processes are ever asked.
+local modules <const> = {
+  status = "perigee.service.status",
+  evaluate = "perigee.console.evaluate",
+  interrupt = "perigee.console.evaluate",
+  complete = "perigee.console.complete",
+}
+
+local function find(name)
+  if not commands[name] and modules[name] then commands[name] = require(modules[name])[name] end
+  return commands[name]
+end
+
+function commands.reload(run, request)
+  return run:reload(request)
+end
+
+--- Is there such a command?
+---@param name any
+---@return boolean
+function M.has(name)
+  return commands[name] ~= nil or modules[name] ~= nil
+end
+
+local function with_traceback(value)
+  if type(value) == "userdata" then return value end
+  return { message = tostring(value), traceback = debug.traceback("", 2):gsub("^\n", "") }
+end
+
+--- Answers a request. A command that raises is a fault of ours: the answer says so.
+---@param run perigee.service.Run
+---@param name string
+---@param request table
+---@return table
+function M.answer(run, name, request)
+  local ok <const>, answer <const> = xpcall(find(name), with_traceback, run, request)
+  if ok then return answer end
+  if type(answer) == "userdata" then error(answer, 0) end -- it was interrupted
+  return { ok = false, message = name .. ": " .. answer.message, traceback = answer.traceback, code = "failed" }
+end
+
+return M

@@ -1,0 +1,170 @@
+--- A generation: one version of a script that was loaded, with its globals, its servers and its tasks. The first of a
+--- service serves as it loads; a later one is loaded aside, and then takes over in one step or is thrown away.
+
+local core <const> = require "core.task"
+local environment <const> = require "perigee.service.environment"
+local new_sources <const> = require "perigee.service.sources"
+
+---@class perigee.service.Generation
+---@field service perigee.Service
+---@field name string the service's
+---@field path string
+---@field number integer 1, 2 ... of the service
+---@field given table<string, string> options from the command line
+---@field dev boolean
+---@field replaces perigee.service.Generation? the one whose place it is to take, while it is loaded aside
+---@field environment table its globals
+---@field sources perigee.service.Sources
+---@field servers perigee.Server[]
+---@field scope perigee.Scope of all its tasks
+---@field states table<string, perigee.service.State> that it has asked for, until it takes over
+---@field lives table<string, function> what service.live names
+---@field stop_functions function[]
+---@field reload_functions function[]
+---@field options table? the values of its options
+---@field began number when it took over, on the loop's clock
+---@field state "loading"|"serving"|"draining"|"ended"
+---@field loading boolean the main chunk runs
+---@field is_over boolean newer code has taken its place, or it was thrown away
+---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
+local Generation <const> = { __name = "perigee.service.generation" }
+Generation.__index = Generation
+
+local LOAD_SECONDS <const> = 10   -- for the main chunk of one that is loaded aside
+local SILENCE_SECONDS <const> = 5 -- for idle HTTP clients of an address that is served no more
+local ON_RELOAD_SECONDS <const> = 5
+
+function Generation:__tostring()
+  return ("%s, generation %d (%s)"):format(self.service, self.number, self.state)
+end
+
+--- An error value with a traceback that ends where the script begins.
+local function with_traceback(value)
+  if type(value) == "userdata" then return value end
+  local traceback <const> = debug.traceback("", 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
+  return { message = tostring(value), traceback = traceback:gsub("^\n", "") }
+end
+
+--- Calls functions of the script, each protected.
+---@param functions function[]
+---@param on_failure fun(message: string, fields: { traceback: string })
+function Generation.call_all(functions, on_failure)
+  for _, f in ipairs(functions) do
+    local ok <const>, failure <const> = xpcall(f, with_traceback)
+    if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
+    if not ok then on_failure(failure.message, { traceback = failure.traceback }) end
+  end
+end
+
+--- An option that was given to a script which has none was meant for something: say so.
+local function check_given(self)
+  local name <const> = next(self.given)
+  if not name or self.options then return true end
+  return nil, { message = ("%s: there is no option '%s': the script declares none"):format(self.path, name) }
+end
+
+local function run_main(self, chunk, seconds)
+  local ok, failure
+  self.loading = true
+  local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, with_traceback) end)
+  local _, why, code = main:join(seconds)
+  self.loading = false
+  if ok then return check_given(self) end
+  if type(failure) == "table" then return nil, failure end
+  if code == "timeout" then
+    why = ("%s: its main chunk has not ended within %g seconds: what goes on for ever belongs into task.spawn"):format(
+      self.path, seconds)
+  end
+  return nil, { message = tostring(failure or why) }
+end
+
+--- Loads the script and runs its main chunk to its end, which may be long for a client.
+---@return boolean? loaded
+---@return { message: string, traceback: string? }? failure
+function Generation:load()
+  local chunk <const>, message <const> = self.sources:load(self.path, "t", self.environment)
+  if not chunk then return nil, { message = message } end
+  return run_main(self, chunk, self.replaces and LOAD_SECONDS or nil)
+end
+
+local function open_servers(self)
+  local open <const> = {}
+  for _, server in ipairs(self.servers) do
+    if server.is_open then open[#open + 1] = server end
+  end
+  return open
+end
+
+--- Is there something that it serves?
+---@return boolean
+function Generation:has_open_server()
+  return #open_servers(self) > 0
+end
+
+--- It will not take over: everything of it ends.
+function Generation:discard()
+  self.is_over, self.state = true, "ended"
+  for _, server in ipairs(self.servers) do server:close() end
+  self.scope:cancel()
+end
+
+local function follows(newer, older)
+  for name in pairs(older.lives) do
+    if not newer.lives[name] then return false end
+  end
+  return true
+end
+
+--- Takes the place of the generation before, in which nothing waits. From here on that one is old.
+function Generation:take_over()
+  local old <const> = self.replaces
+  self.replaces, self.state, self.began = nil, "serving", core.now()
+  for _, server in ipairs(old.servers) do
+    if server.is_open then server:hand_over(SILENCE_SECONDS) end
+  end
+  for _, server in ipairs(self.servers) do
+    if server.is_open then server:take_over() end
+  end
+  old.is_over, old.state, old.replaced = true, "draining", core.now()
+  if follows(self, old) then old.scope:move_live(self.scope) end
+end
+
+--- After newer code has taken its place: its background tasks end at once, its connections may go on for so many
+--- seconds. To be called in a task.
+---@param seconds number
+---@param on_failure fun(message: string, fields: { traceback: string })
+---@return integer cut connections and other tasks that had to be ended
+function Generation:drain(seconds, on_failure)
+  core.deadline(ON_RELOAD_SECONDS, function() self.call_all(self.reload_functions, on_failure) end)
+  self.scope:cancel_background(false)
+  self.scope:join(seconds)
+  local cut <const> = self.scope.count
+  for _, server in ipairs(self.servers) do server:close() end
+  self.scope:cancel()
+  self.scope:join()
+  self.state = "ended"
+  return cut
+end
+
+local M <const> = {}
+
+---@param service perigee.Service
+---@param given table<string, string> options from the command line
+---@param texts table<string, string>? of the files, by path: instead of what they are now
+---@return perigee.service.Generation
+function M.new(service, given, texts)
+  local sources <const> = new_sources(texts)
+  local self <const> = setmetatable({
+    service = service, name = service.name, path = service.path, given = given, dev = service.dev,
+    number = service.next_number, replaces = service.generation, sources = sources,
+    servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
+    began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
+  }, Generation)
+  self.environment = environment(service.path, sources)
+  self.scope = core.scope(self)
+  service.next_number = service.next_number + 1
+  service.generations[self] = true
+  return self
+end
+
+return M

@@ -1,0 +1,218 @@
+--- Reloading the services of a process: all that are asked for, or none.
+
+local core <const> = require "core.task"
+local log <const> = require "perigee.log"
+
+---@class perigee.service.Failure
+---@field service string? whose script could not be loaded
+---@field message string with file and line
+---@field traceback string?
+---@field code string?
+
+--- New versions that were loaded aside.
+---@class perigee.service.Plan
+---@field run perigee.service.Run
+---@field candidates perigee.service.Generation[]
+---@field options table<string, table<string, string>> of each service
+---@field is_over boolean it was committed, or thrown away
+local Plan <const> = {}
+Plan.__index = Plan
+
+local function listeners_of(candidate)
+  local list <const> = {}
+  for _, server in ipairs(candidate.servers) do
+    for i, endpoint in ipairs(server.is_open and server.endpoints or {}) do
+      list[#list + 1] = { address = tostring(server.addresses[i]), kind = endpoint.source and "kept" or "opened" }
+    end
+  end
+  for _, server in ipairs(candidate.replaces.servers) do
+    for i, endpoint in ipairs(server.is_open and server.endpoints or {}) do
+      if not endpoint.claimed_by then list[#list + 1] = { address = tostring(server.addresses[i]), kind = "closed" } end
+    end
+  end
+  return list
+end
+
+local function states_of(candidate)
+  local list <const> = {}
+  for name, state in pairs(candidate.states) do
+    list[#list + 1] = { name = name, kind = state.kind, from = state.from, to = state.version }
+  end
+  for name, state in pairs(candidate.service.states) do
+    if not candidate.states[name] then list[#list + 1] = { name = name, kind = "unused", to = state.version } end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+local function text_of(value)
+  return type(value) == "table" and table.concat(value, ",") or tostring(value)
+end
+
+local function options_of(candidate)
+  local before <const>, after <const>, list <const> = candidate.replaces.options or {}, candidate.options or {}, {}
+  for name, value in pairs(after) do
+    local old <const> = before[name]
+    if old == nil or text_of(old) ~= text_of(value) then
+      list[#list + 1] = { name = name, old = old ~= nil and text_of(old) or nil, new = text_of(value) }
+    end
+  end
+  table.sort(list, function(a, b) return a.name < b.name end)
+  return list
+end
+
+local function describe(candidate)
+  local difference <const> = require "perigee.service.difference"
+  return { name = candidate.name, generation = candidate.number, listeners = listeners_of(candidate),
+    state = states_of(candidate), options = options_of(candidate),
+    functions = difference.functions(candidate.replaces.sources.texts, candidate.sources.texts) }
+end
+
+--- What a commit would change.
+---@return { services: table[] }
+function Plan:describe()
+  local services <const> = {}
+  for i, candidate in ipairs(self.candidates) do services[i] = describe(candidate) end
+  return { services = services }
+end
+
+--- What the new versions were loaded from.
+---@return { texts: table, options: table } the files of each service by path, and the options of each
+function Plan:version()
+  local texts <const> = {}
+  for _, candidate in ipairs(self.candidates) do texts[candidate.name] = candidate.sources.texts end
+  return { texts = texts, options = self.options }
+end
+
+--- All new versions take over, in this pass of the loop.
+---@return { name: string, generation: integer }[]
+function Plan:commit()
+  local services <const> = {}
+  self.is_over = true
+  for i, candidate in ipairs(self.candidates) do
+    local old <const> = candidate.service:commit(candidate)
+    self.run:drain_generation(old)
+    services[i] = { name = candidate.name, generation = candidate.number }
+    log.of(candidate.name).info("reloaded", { generation = candidate.number })
+  end
+  return services
+end
+
+--- None does.
+function Plan:discard()
+  if self.is_over then return end
+  self.is_over = true
+  for _, candidate in ipairs(self.candidates) do candidate:discard() end
+end
+
+local M <const> = {}
+
+local function find_service(run, name)
+  for _, service in ipairs(run.services) do
+    if service.name == name then return service end
+  end
+  local names <const> = {}
+  for i, service in ipairs(run.services) do names[i] = service.name end
+  return nil, { message = ("there is no service '%s'; there are: %s"):format(name, table.concat(names, ", ")),
+    code = "unreachable" }
+end
+
+local function choose(run, names)
+  if not names or #names == 0 then return run.services end
+  local chosen <const>, seen <const> = {}, {}
+  for _, name in ipairs(names) do
+    local service <const>, failure <const> = find_service(run, name)
+    if not service then return nil, failure end
+    if not seen[name] then chosen[#chosen + 1] = service end
+    seen[name] = true
+  end
+  return chosen
+end
+
+local function check_ready(run, services)
+  if run.stopping then return nil, { message = "reload: the process is stopping", code = "closed" } end
+  for _, service in ipairs(services) do
+    if not service.generation then
+      return nil, { service = service.name, code = "exists",
+        message = ("reload: the main chunk of %s still runs, so it has not been loaded once"):format(service.path) }
+    end
+    if service.has_ended then
+      return nil, { service = service.name, message = ("reload: %s has ended"):format(service.path), code = "closed" }
+    end
+  end
+  return true
+end
+
+local function prepare_one(plan, service, given, texts)
+  local candidate <const>, failure <const> = service:prepare(given, texts)
+  if not candidate then
+    failure.service = service.name
+    return nil, failure
+  end
+  table.insert(plan.candidates, candidate)
+  return true
+end
+
+local function prepare_all(plan, services, texts)
+  local _ <close> = setmetatable({}, { __close = function(_, failure) if failure then plan:discard() end end })
+  for _, service in ipairs(services) do
+    local done <const>, failure <const> = prepare_one(plan, service, plan.options[service.name] or {},
+      texts and texts[service.name])
+    if not done then
+      plan:discard()
+      return nil, failure
+    end
+  end
+  return plan
+end
+
+--- Loads services as they are now aside. Nothing has changed for anybody, whatever comes of it; the plan is then to be
+--- committed or thrown away.
+---@param run perigee.service.Run
+---@param names string[]? default: all
+---@param version { texts: table, options: table }? the files and options, instead of what they are now
+---@return perigee.service.Plan?
+---@return perigee.service.Failure?
+function M.prepare(run, names, version)
+  local services <const>, unknown <const> = choose(run, names)
+  if not services then return nil, unknown end
+  local ready <const>, unready <const> = check_ready(run, services)
+  if not ready then return nil, unready end
+  local options, message
+  if version then options = version.options else options, message = run.read_options() end
+  if not options then return nil, { message = message, code = "protocol" } end
+  local plan <const> = setmetatable({ run = run, candidates = {}, options = options, is_over = false }, Plan)
+  return prepare_all(plan, services, version and version.texts)
+end
+
+--- A failure as an answer for whoever has asked for the reload.
+---@param failure perigee.service.Failure
+---@return table
+function M.answer(failure)
+  return { ok = false, message = failure.message, traceback = failure.traceback, service = failure.service,
+    code = failure.code or "failed" }
+end
+
+--- Tells the log why nothing was reloaded.
+---@param failure perigee.service.Failure
+function M.report(failure)
+  log.of(failure.service or "perigee").error("not reloaded: " .. failure.message, { traceback = failure.traceback })
+end
+
+--- Ends a generation that was replaced, within so many seconds.
+---@param generation perigee.service.Generation
+---@param seconds number
+function M.drain(generation, seconds)
+  local logs <const>, number <const> = log.of(generation.name), generation.number
+  local left <const> = generation.scope.count
+  local cut <const> = generation:drain(seconds, logs.error)
+  if cut > 0 then
+    logs.warn("the drain deadline of old code has passed: it is ended",
+      { generation = number, tasks = cut, seconds = seconds })
+  elseif left > 0 then
+    logs.debug("old code has ended", { generation = number })
+  end
+  core.tidy()
+end
+
+return M

@@ -1,0 +1,79 @@
+--- The files that one version of a script is made of: read once, and remembered, so that a worker that is started again
+--- runs what the others run, whatever has become of the files meanwhile.
+
+---@class perigee.service.Sources
+---@field texts table<string, string> by path
+---@field missing table<string, true> paths where a file was looked for, and none was
+---@field is_fixed boolean only what is remembered is there
+local Sources <const> = {}
+Sources.__index = Sources
+
+local function read(path)
+  local file <close>, message <const> = io.open(path, "rb")
+  if not file then return nil, "cannot open " .. message end
+  local text <const>, why <const> = file:read "a"
+  if not text then return nil, ("cannot read %s: %s"):format(path, why) end
+  return text
+end
+
+--- The text of a file.
+---@param path string
+---@return string?
+---@return string? message
+function Sources:text(path)
+  local known <const> = self.texts[path]
+  if known then return known end
+  if self.is_fixed then return nil, path .. ": No such file among those that this version was loaded from" end
+  local text <const>, message <const> = read(path)
+  if text then self.texts[path] = text else self.missing[path] = true end
+  return text, message
+end
+
+---@param path string
+---@return boolean
+function Sources:has(path)
+  return self:text(path) ~= nil
+end
+
+--- Compiles a file, as loadfile does: a first line that begins with # is skipped.
+---@param path string
+---@param mode "b"|"t"|"bt"|nil
+---@param environment table
+---@return function?
+---@return string? message begins with the path, and the line of what is wrong
+function Sources:load(path, mode, environment)
+  local text <const>, message <const> = self:text(path)
+  if not text then return nil, message end
+  local plain <const> = text:gsub("^\xEF\xBB\xBF", ""):gsub("^#[^\n]*", "")
+  return load(plain, "@" .. path, mode, environment)
+end
+
+--- The paths of all files that were read or looked for.
+---@return string[]
+function Sources:paths()
+  local list <const> = {}
+  for path in pairs(self.texts) do list[#list + 1] = path end
+  for path in pairs(self.missing) do list[#list + 1] = path end
+  table.sort(list)
+  return list
+end
+
+--- Are they the same files with the same texts?
+---@param other perigee.service.Sources
+---@return boolean
+function Sources:equals(other)
+  for path, text in pairs(self.texts) do
+    if other.texts[path] ~= text then return false end
+  end
+  for path in pairs(other.texts) do
+    if not self.texts[path] then return false end
+  end
+  return true
+end
+
+--- Files as they are now; or, with texts, those alone.
+---@param texts table<string, string>?
+---@return perigee.service.Sources
+return function(texts)
+  return setmetatable({ texts = texts or {}, missing = {}, is_fixed = texts ~= nil }, Sources)
+end

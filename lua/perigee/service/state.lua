@@ -1,0 +1,66 @@
+--- What a service keeps from one version of its code to the next.
+
+local M <const> = {}
+
+---@class perigee.service.State
+---@field value any
+---@field version integer
+---@field kind "new"|"kept"|"migrated" what has become of it at the last load
+---@field from integer? the version that it was migrated from
+
+--- A copy of tables, and of the tables in them, that share all else; metatables are shared as well.
+local function copy(value, copies)
+  if type(value) ~= "table" then return value end
+  if copies[value] then return copies[value] end
+  local result <const> = {}
+  copies[value] = result
+  for key, item in next, value do rawset(result, copy(key, copies), copy(item, copies)) end
+  return debug.setmetatable(result, debug.getmetatable(value))
+end
+
+local function initial_value(initial)
+  if type(initial) == "function" then return initial() end
+  return initial
+end
+
+local function first(name, initial, version)
+  local value <const> = initial_value(initial)
+  if value == nil then error(("state '%s': its initial value is nil"):format(name), 3) end
+  return { value = value, version = version, kind = "new" }
+end
+
+--- The old code goes on with the old value, whatever becomes of this: so what is migrated is a copy.
+local function migrated(name, old, version, migrate)
+  if not migrate then
+    error(("state '%s' is of version %d, and nothing is given to migrate it to version %d"):format(name, old.version,
+      version), 3)
+  end
+  local value <const> = migrate(copy(old.value, {}), old.version)
+  if value == nil then error(("state '%s': migrate has returned nil"):format(name), 3) end
+  return { value = value, version = version, kind = "migrated", from = old.version }
+end
+
+local function find(generation, name)
+  return generation.states[name] or generation.service.states[name]
+end
+
+--- The state of a name for a generation: what is there, brought to the version that it wants, or the initial value.
+---@param generation perigee.service.Generation
+---@param name string
+---@param initial any a value, or a function that makes it
+---@param version integer
+---@param migrate (fun(old: any, from: integer): any)?
+---@return any value
+function M.of(generation, name, initial, version, migrate)
+  local old <const> = find(generation, name)
+  local state
+  if not old then state = first(name, initial, version)
+  elseif old.version ~= version then state = migrated(name, old, version, migrate)
+  else state = { value = old.value, version = version, kind = "kept" } end
+  local is_serving <const> = generation.state == "serving" or generation.state == "draining"
+  local place <const> = is_serving and generation.service.states or generation.states
+  place[name] = state
+  return state.value
+end
+
+return M

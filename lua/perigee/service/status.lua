@@ -1,0 +1,108 @@
+--- What a process tells about itself, for `perigee status`.
+
+local core <const> = require "core.task"
+local system <const> = require "core.system"
+
+local M <const> = {}
+
+--- Bytes of a process in memory; nil when it has ended.
+---@param pid integer
+---@return integer?
+function M.memory_of(pid)
+  local file <close> = io.open(("/proc/%d/status"):format(pid))
+  local kibibytes <const> = file and file:read("a"):match "VmRSS:%s*(%d+)"
+  return kibibytes and math.tointeger(tonumber(kibibytes)) * 1024
+end
+
+local function each_open_server(service, f)
+  for generation in pairs(service.generations) do
+    for _, server in ipairs(generation.servers) do
+      if server.is_open then f(server) end
+    end
+  end
+end
+
+local function listeners_of(services)
+  local list <const> = {}
+  for _, service in ipairs(services) do
+    each_open_server(service, function(server)
+      for i, at in ipairs(server.addresses) do
+        list[#list + 1] = { service = service.name, address = tostring(at), active = i == 1 and server:active() or nil }
+      end
+    end)
+  end
+  return list
+end
+
+local function connections_of(service)
+  local count = 0
+  for generation in pairs(service.generations) do
+    for _, server in ipairs(generation.servers) do count = count + server:active() end
+  end
+  return count
+end
+
+--- A generation that newer code has replaced, and who still holds it.
+local function describe_old(generation)
+  local holders <const> = require "perigee.service.holders"
+  return { number = generation.number, state = generation.state,
+    seconds = core.now() - (generation.replaced or generation.began), tasks = generation.scope.count,
+    holders = holders.of(generation.service, generation) }
+end
+
+local function old_generations(service)
+  local list <const> = {}
+  for generation in pairs(service.generations) do
+    if generation ~= service:current() and generation.number > 0 and generation.is_over then
+      list[#list + 1] = describe_old(generation)
+    end
+  end
+  table.sort(list, function(a, b) return a.number < b.number end)
+  return list
+end
+
+local function describe(service)
+  local current <const> = service:current()
+  return { name = service.name, path = service.path, generation = current and current.number,
+    reloads = service.reloads, failed_reloads = service.failed_reloads, tasks = service:tasks(),
+    connections = connections_of(service), age = current and core.now() - current.began,
+    alive = old_generations(service) }
+end
+
+local function state_of(run)
+  if run.stopping then return "stopping" end
+  return run.loaded == #run.services and "serving" or "loading"
+end
+
+--- Seconds that one pass of the loop takes now.
+local function lag()
+  core.sleep(0)
+  local before <const> = system.time()
+  core.sleep(0)
+  return math.max(0, system.time() - before)
+end
+
+--- Of the process that runs here. Counts of what has happened are since its start.
+---@param run perigee.service.Run
+---@return table
+function M.of_process(run)
+  local totals <const> = core.totals()
+  local services <const>, connections = {}, 0
+  for i, service in ipairs(run.services) do
+    services[i] = describe(service)
+    connections = connections + services[i].connections
+  end
+  return { pid = system.pid(), state = state_of(run), connections = connections, services = services,
+    accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
+    memory = M.memory_of(system.pid()), heap = math.floor(collectgarbage "count" * 1024), lag = lag(),
+    listeners = listeners_of(run.services) }
+end
+
+--- The command.
+---@param run perigee.service.Run
+---@return table
+function M.status(run)
+  return { ok = true, status = M.of_process(run) }
+end
+
+return M

@@ -1,0 +1,156 @@
+--- Reloading the services of all workers, or of none: each loads the new versions aside, and only when all have, all
+--- commit. The first reads the files, the others get what it has read, and so do those that are started later.
+
+local core <const> = require "core.task"
+local log <const> = require "perigee.log"
+
+local M <const> = {}
+
+--- What the workers run: the files and the options of each service.
+---@class perigee.supervisor.Version
+---@field number integer counts the reloads
+---@field texts table<string, table<string, string>>
+---@field options table<string, table<string, string>>
+
+local function failure(message, code)
+  return { ok = false, message = "reload: " .. message, code = code }
+end
+
+--- Those that can take part. A process for one client that has its client goes on with what it has.
+local function participants(supervisor)
+  local list <const> = {}
+  for _, slot in ipairs(supervisor.slots) do
+    if slot.state == "serving" and not slot.is_spent then list[#list + 1] = slot end
+  end
+  return list
+end
+
+--- Asks several workers at once; the answers are in their order.
+local function ask_all(slots, command, request)
+  local answers <const> = {}
+  core.group(function(group)
+    for i, slot in ipairs(slots) do
+      group:spawn(function() answers[i] = slot:ask(command, request) end)
+    end
+  end)
+  return answers
+end
+
+--- The first that failed.
+local function failed(answers)
+  for _, answer in ipairs(answers) do
+    if not answer.ok then return answer end
+  end
+end
+
+--- Sockets that no worker has any more are closed: those of addresses that the new versions do not serve, or that were
+--- bound for versions which were thrown away.
+local function close_unused(supervisor, answers)
+  local used <const> = {}
+  for _, answer in ipairs(answers) do
+    if not answer.keys then return end -- it cannot say
+    for _, key in ipairs(answer.keys) do used[key] = true end
+  end
+  supervisor.listeners:keep(used)
+end
+
+local function roll_back(supervisor, slots)
+  close_unused(supervisor, ask_all(slots, "rollback", {}))
+end
+
+--- All load aside. Returns their answers, or what went wrong; then nothing has changed.
+local function prepare(supervisor, slots, request)
+  local first <const> = slots[1]:ask("prepare", request)
+  local others <const> = table.move(slots, 2, #slots, 1, {})
+  local answers = { first }
+  if first.ok then
+    table.move(ask_all(others, "prepare", { services = request.services, version = first.version }), 1, #others, 2,
+      answers)
+  end
+  local problem <const> = failed(answers)
+  if not problem then return answers end
+  roll_back(supervisor, slots)
+  return nil, problem
+end
+
+--- From here on a worker that is started runs the new versions, so that one that dies now does no harm.
+local function commit(supervisor, slots, request, version)
+  local current <const> = supervisor.version
+  current.number = current.number + 1
+  for name, texts in pairs(version.texts) do current.texts[name] = texts end
+  current.options = version.options
+  for _, slot in ipairs(slots) do slot.version = current.number end
+  local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
+  supervisor.listeners:commit()
+  close_unused(supervisor, answers)
+  for _, answer in ipairs(answers) do
+    if answer.ok then return { ok = true, services = answer.services, workers = #slots } end
+  end
+  return answers[1]
+end
+
+local function run(supervisor, request)
+  if supervisor.stopping or supervisor.upgrading or not supervisor.ready then
+    return failure("this is not the moment: it is starting, stopping or being upgraded", "exists")
+  end
+  local slots <const> = participants(supervisor)
+  if #slots == 0 then return failure("no worker serves now", "closed") end
+  local answers <const>, problem <const> = prepare(supervisor, slots, request)
+  if not answers then return problem end
+  if request.dry_run then
+    roll_back(supervisor, slots)
+    return { ok = true, plan = answers[1].plan, workers = #slots }
+  end
+  return commit(supervisor, slots, request, answers[1].version)
+end
+
+local function report(answer)
+  if answer.ok then
+    for _, service in ipairs(answer.services) do
+      log.of(service.name).info("reloaded", { generation = service.generation, workers = answer.workers })
+    end
+  else
+    log.of(answer.service or "perigee").error("not reloaded: " .. answer.message, { traceback = answer.traceback })
+  end
+end
+
+--- Reloads services.
+---@param supervisor perigee.Supervisor
+---@param request { services: string[]?, dry_run: boolean? }
+---@return table answer
+function M.reload(supervisor, request)
+  local _ <close> = supervisor.reloading:acquire()
+  local answer <const> = run(supervisor, request)
+  if not request.dry_run then report(answer) end
+  return answer
+end
+
+--- A worker was being started while the others were reloaded: it follows them.
+---@param supervisor perigee.Supervisor
+---@param slot perigee.supervisor.Slot
+function M.catch_up(supervisor, slot)
+  local _ <close> = supervisor.reloading:acquire()
+  local version <const> = supervisor.version
+  if slot.version == version.number or slot.state ~= "serving" or slot.is_spent then return end
+  slot.version = version.number
+  local prepared <const> = slot:ask("prepare", { version = version })
+  if prepared.ok and slot:ask("commit", {}).ok then return end
+  log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = prepared.message })
+  slot:kill()
+end
+
+--- A worker has loaded for the first time.
+---@param supervisor perigee.Supervisor
+---@param slot perigee.supervisor.Slot
+---@param version perigee.supervisor.Version? what it runs
+function M.on_loaded(supervisor, slot, version)
+  local current <const> = supervisor.version
+  if current.number == 0 and version then
+    current.number, current.texts, current.options = 1, version.texts, version.options
+    for _, other in ipairs(supervisor.slots) do other.version = 1 end
+  elseif slot.version ~= current.number then
+    supervisor.scope:spawn(M.catch_up, supervisor, slot)
+  end
+end
+
+return M
