@@ -1,6 +1,7 @@
 --- Chat: rooms for everybody, by nc and by browser.
 ---   nc 127.0.0.1 8800          a line is said, /help lists the commands
 ---   http://127.0.0.1:8801      the page
+--- Rooms survive a reload, and so does everybody in them: lines are heard by the newest code.
 
 local fanout <const> = require "perigee.fanout"
 local http <const> = require "perigee.http"
@@ -14,15 +15,18 @@ local options <const> = service.options {
 local HELP <const> = "* /join ROOM, /nick NAME, /who, /rooms, /quit; anything else is said to the room"
 local BACKLOG <const> = 65536 + options.history * (options.line_limit + 100) -- bytes that may wait for a slow client
 
-local rooms <const>, rooms_count, names <const> = {}, 0, {}
+--- A client is data alone, so that it outlives the code: { member =, form =, name =, room = }, where `member` is its
+--- connection or WebSocket, and `form` what a fan-out sends it.
+local rooms <const> = service.state "rooms" -- by name: { name =, fanout =, history =, names = }
+local names <const> = service.state "names" -- clients by their names in lower case
 
---- One who chats: `write` sends lines to it alone, `member` and `form` are what a fan-out takes.
-local Client <const> = {}
-Client.__index = Client
+local function tell(client, text)
+  if client.form then client.member:write(text, "\n") else client.member:send(text) end
+end
 
 local function say(room, line)
   table.insert(room.history, line)
-  if #room.history > options.history then table.remove(room.history, 1) end
+  while #room.history > options.history do table.remove(room.history, 1) end
   room.fanout:write(line)
 end
 
@@ -30,46 +34,46 @@ local function sorted(set)
   local list <const> = {}
   for name in pairs(set) do list[#list + 1] = name end
   table.sort(list)
-  return table.concat(list, ", ")
+  return table.concat(list, ", "), #list
 end
 
-function Client:leave()
-  local room <const> = self.room
-  self.room = nil
-  room.fanout:remove(self.member)
-  room.names[self.name] = nil
-  if next(room.names) then return say(room, ("* %s has left"):format(self.name)) end
-  if room.name ~= "lobby" then rooms[room.name], rooms_count = nil, rooms_count - 1 end
+local function leave(client)
+  local room <const> = client.room
+  client.room = nil
+  room.fanout:remove(client.member)
+  room.names[client.name] = nil
+  if next(room.names) then return say(room, ("* %s has left"):format(client.name)) end
+  if room.name ~= "lobby" then rooms[room.name] = nil end
 end
 
 --- The history goes out at once, as one text, and nothing that is said meanwhile can come before it or be missed.
-function Client:join(name)
+local function join(client, name)
   if not rooms[name] then
-    if rooms_count >= options.rooms_limit then return self.write "* there are too many rooms" end
+    if select(2, sorted(rooms)) >= options.rooms_limit then return tell(client, "* there are too many rooms") end
     rooms[name] = { name = name, fanout = fanout.new { limit = BACKLOG }, history = {}, names = {} }
-    rooms_count = rooms_count + 1
   end
   local room <const> = rooms[name]
-  if room == self.room then return self.write("* you are in " .. name .. " already") end
-  if self.room then self:leave() end
-  self.room, room.names[self.name] = room, true
-  room.fanout:add(self.member, self.form)
+  if room == client.room then return tell(client, "* you are in " .. name .. " already") end
+  if client.room then leave(client) end
+  client.room, room.names[client.name] = room, true
+  room.fanout:add(client.member, client.form)
   local lines <const> = table.move(room.history, 1, #room.history, 2, { "* you are in " .. name })
-  self.write(table.concat(lines, "\n"))
-  say(room, ("* %s has come"):format(self.name))
+  tell(client, table.concat(lines, "\n"))
+  say(room, ("* %s has come"):format(client.name))
 end
 
 --- Takes a name that nobody has, and returns true; says why when it cannot be taken.
-function Client:take_name(name)
+local function take_name(client, name)
   if not name:find "^[^%s/*,:][^%s,:]*$" or #name > 24 then
-    return self.write "* a name has 1 to 24 bytes, without spaces, commas and colons, and begins with neither / nor *"
+    return tell(client,
+      "* a name has 1 to 24 bytes, without spaces, commas and colons, and begins with neither / nor *")
   end
-  local holder <const> = names[name:lower()] or self
-  if holder ~= self then return self.write(("* %s is taken, choose another name"):format(name)) end
-  if self.name then names[self.name:lower()] = nil end
-  names[name:lower()] = self
-  local old <const>, room <const> = self.name, self.room
-  self.name = name
+  local holder <const> = names[name:lower()] or client
+  if holder ~= client then return tell(client, ("* %s is taken, choose another name"):format(name)) end
+  if client.name then names[client.name:lower()] = nil end
+  names[name:lower()] = client
+  local old <const>, room <const> = client.name, client.room
+  client.name = name
   if not room then return true end
   room.names[old] = nil
   room.names[name] = true
@@ -79,16 +83,21 @@ end
 
 local commands <const> = {}
 
-function commands.help(client) client.write(HELP) end
-function commands.who(client) client.write("* here: " .. sorted(client.room.names)) end
-function commands.rooms(client) client.write("* rooms: " .. sorted(rooms)) end
-function commands.nick(client, name) client:take_name(name) end
+function commands.help(client) tell(client, HELP) end
+function commands.who(client) tell(client, "* here: " .. sorted(client.room.names)) end
+function commands.rooms(client) tell(client, "* rooms: " .. sorted(rooms)) end
+function commands.nick(client, name) take_name(client, name) end
 
 function commands.join(client, name)
   if not name:find "^[%w_-]+$" or #name > 24 then
-    return client.write "* a room's name has 1 to 24 letters, digits, - and _"
+    return tell(client, "* a room's name has 1 to 24 letters, digits, - and _")
   end
-  client:join(name)
+  join(client, name)
+end
+
+function commands.quit(client)
+  tell(client, "* goodbye")
+  return true
 end
 
 --- What was typed, without what could upset a terminal or a browser.
@@ -97,42 +106,45 @@ local function clean(line)
   return (line:gsub("%c", " "):gsub("\xC2[\x80-\x9F]", " "):match "^%s*(.-)%s*$")
 end
 
-function Client:talk(next_line)
-  repeat
-    local name <const> = next_line()
-    if not name then return end
-  until self:take_name(clean(name))
-  self:join "lobby"
-  for typed in next_line do
-    local line <const> = clean(typed)
-    local command <const>, argument <const> = line:match "^/(%a+)%s*(.*)$"
-    if command == "quit" then return self.write "* goodbye" end
-    if commands[command] then
-      commands[command](self, argument)
-    elseif line:sub(1, 1) == "/" then
-      self.write("* there is no such command. " .. HELP)
-    elseif line ~= "" then
-      say(self.room, ("%s: %s"):format(self.name, line))
-    end
+local greet <const> = service.live("greet", function(client)
+  if client.form then tell(client, "* welcome. What is your name?") end -- the page asks by itself
+end)
+
+--- One line of a client; returns true when it was the last.
+local hear <const> = service.live("hear", function(client, typed)
+  local line <const> = clean(typed)
+  if not client.name then
+    if take_name(client, line) then join(client, "lobby") end
+    return
+  end
+  local command <const>, argument <const> = line:match "^/(%a+)%s*(.*)$"
+  if commands[command] then return commands[command](client, argument) end
+  if line:sub(1, 1) == "/" then
+    tell(client, "* there is no such command. " .. HELP)
+  elseif line ~= "" then
+    say(client.room, ("%s: %s"):format(client.name, line))
+  end
+end)
+
+local forget <const> = service.live("forget", function(client)
+  if client.room then leave(client) end
+  if client.name then names[client.name:lower()] = nil end
+end)
+
+local function serve(client, next_line)
+  local _ <close> = setmetatable({}, { __close = function() forget(client) end })
+  greet(client)
+  for line in next_line do
+    if hear(client, line) then return end
   end
 end
 
-local function serve(client, next_line)
-  local _ <close> = setmetatable({}, { __close = function()
-    if client.room then client:leave() end
-    if client.name then names[client.name:lower()] = nil end
-  end })
-  client:talk(next_line)
-end
-
 net.serve(options.listen, function(conn)
-  local client <const> = setmetatable({ member = conn, form = "line" }, Client)
-  function client.write(line) conn:write(line, "\n") end
-  client.write "* welcome. What is your name?"
+  local client <const> = { member = conn, form = "line" }
   serve(client, function()
     conn.timeout = not client.name and 60 or nil -- it may be silent once it has a name
     local line <const>, _, code <const> = conn:read_line(options.line_limit)
-    if code == "limit" then client.write(("* a line has at most %d bytes. Goodbye"):format(options.line_limit)) end
+    if code == "limit" then tell(client, ("* a line has at most %d bytes. Goodbye"):format(options.line_limit)) end
     return line
   end)
 end)
@@ -143,8 +155,7 @@ app:use(function(request, next)
 end)
 app:static("/", service.path "chat")
 app:websocket("/socket", function(socket)
-  local client <const> = setmetatable({ member = socket, write = function(line) socket:send(line) end }, Client)
-  serve(client, function() return (socket:receive()) end)
+  serve({ member = socket }, function() return (socket:receive()) end)
 end, { limit = options.line_limit })
 
 http.serve(options.page, app)

@@ -245,7 +245,7 @@ describe("a context that reads its files again", function()
     assert.equal("alpha", shown(address))
     replace(site, "site", "beta")
     process:signal "HUP"
-    process:wait_for "certificates are loaded anew\n"
+    process:wait_for "certificates are loaded anew"
     assert.equal("beta", shown(address))
     write_file(tostring(site) .. "/site.key", "broken")
     process:signal "HUP"

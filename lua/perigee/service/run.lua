@@ -127,21 +127,21 @@ function Run:use_version(version)
   for _, service in ipairs(self.services) do service.given = version.options[service.name] or {} end
 end
 
+local function describe(plan)
+  local described <const> = plan:describe()
+  plan:discard()
+  return { ok = true, plan = described }
+end
+
+--- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function reload_here(self, request)
   local _ <close> = self.reloading:acquire()
   local plan <const>, failure <const> = reload.prepare(self, request.services)
-  if not plan then
-    if not request.dry_run then reload.report(failure) end
-    return reload.answer(failure)
-  end
-  if request.dry_run then
-    local described <const> = plan:describe()
-    plan:discard()
-    return { ok = true, plan = described }
-  end
-  local services <const> = plan:commit()
+  if request.dry_run then return plan and describe(plan) or reload.answer(failure) end
+  local services <const> = plan and plan:commit()
+  if not plan then reload.report(failure) end
   if not request.services then self.reload_certificates() end
-  return { ok = true, services = services }
+  return services and { ok = true, services = services } or reload.answer(failure)
 end
 
 --- Loads services as they are now, and has all of them take over in one step; or none, and everything is as it was. In a

@@ -54,8 +54,10 @@ local function close_unused(supervisor, answers)
   supervisor.listeners:keep(used)
 end
 
-local function roll_back(supervisor, slots)
-  close_unused(supervisor, ask_all(slots, "rollback", {}))
+--- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
+local function roll_back(supervisor, slots, request)
+  local has_certificates <const> = not request.services and not request.dry_run
+  close_unused(supervisor, ask_all(slots, "rollback", { certificates = has_certificates }))
 end
 
 --- All load aside. Returns their answers, or what went wrong; then nothing has changed.
@@ -69,7 +71,7 @@ local function prepare(supervisor, slots, request)
   end
   local problem <const> = failed(answers)
   if not problem then return answers end
-  roll_back(supervisor, slots)
+  roll_back(supervisor, slots, request)
   return nil, problem
 end
 
@@ -98,7 +100,7 @@ local function run(supervisor, request)
   local answers <const>, problem <const> = prepare(supervisor, slots, request)
   if not answers then return problem end
   if request.dry_run then
-    roll_back(supervisor, slots)
+    roll_back(supervisor, slots, request)
     return { ok = true, plan = answers[1].plan, workers = #slots }
   end
   return commit(supervisor, slots, request, answers[1].version)

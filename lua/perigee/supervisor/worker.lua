@@ -182,9 +182,10 @@ function own_commands.commit(self, request)
   return { ok = true, services = services, keys = keys_of(self) }
 end
 
-function own_commands.rollback(self)
+function own_commands.rollback(self, request)
   if self.plan then self.plan:discard() end
   self.plan = nil
+  if request.certificates then self.run.reload_certificates() end
   return { ok = true, keys = keys_of(self) }
 end
 

@@ -127,7 +127,8 @@ local function choose_worker(self, number)
   if number then return self:use_worker(number) end
   if self.status.mode == "single" then return true end
   for _, worker in ipairs(self.status.workers) do
-    if worker.state == "serving" and (not self.worker or worker.worker < self.worker) then self.worker = worker.worker end
+    local is_first <const> = not self.worker or worker.worker < self.worker
+    if worker.state == "serving" and is_first then self.worker = worker.worker end
   end
   return self.worker ~= nil, "no worker serves now"
 end
