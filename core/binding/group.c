@@ -103,12 +103,13 @@ static int scope_object_gc(lua_State *L) {
     return 0;
 }
 
-/* task.scope(context): a scope of its own, for a service; `context` is what task.context finds in its tasks. */
+/* task.scope(context): a scope of its own, for a service; `context` is what task.context finds in its tasks, as long as
+ * somebody else holds it. */
 static int scope_make(lua_State *L) {
     lua_settop(L, 1);
     struct scope *scope = push_scope(L, NULL);
     lua_pushvalue(L, 1);
-    if (!lua_isnil(L, -1)) scope->context = luaL_ref(L, LUA_REGISTRYINDEX);
+    if (!lua_isnil(L, -1)) scope_set_context(L, scope, -1);
     lua_settop(L, 2);
     return 1;
 }

@@ -16,6 +16,10 @@ struct heap {
     struct slab *spare;              /* empty slabs kept for the next need of any size */
     unsigned spares;
     size_t live; /* bytes that Lua holds */
+    size_t most; /* that it may hold */
+    /* An allocation would go beyond that, or the kernel has no memory: 1: the limit is to be forgotten this time. May be
+     * NULL. Must not call Lua. */
+    int (*refused)(struct heap *heap, size_t size, size_t more);
 };
 
 void heap_init(struct heap *heap);

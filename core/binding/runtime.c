@@ -1,6 +1,7 @@
 #include "binding/runtime.h"
 #include "binding/modules.h"
 #include "binding/offload.h"
+#include "binding/watchdog.h"
 #include "http/websocket.h"
 #include "io/child.h"
 #include "io/drain.h"
@@ -15,14 +16,16 @@
 #include <stdlib.h>
 
 /* The collector's pause in percent of what lives: a small heap may fill fourfold before it is marked again, which costs a
- * few megabytes and saves a twentieth of a large echo; a large one has Lua's own pause. */
-enum { SMALL_HEAP_PAUSE = 400, LARGE_HEAP_PAUSE = 200, LARGE_HEAP = 16 * 1024 * 1024 };
+ * few megabytes and saves a twentieth of a large echo; a large one has Lua's own pause; one that has come near its limit
+ * is to have little garbage. */
+enum { SMALL_HEAP_PAUSE = 400, LARGE_HEAP_PAUSE = 200, FULL_HEAP_PAUSE = 120, LARGE_HEAP = 16 * 1024 * 1024 };
 
 static void runtime_tune_collector(struct runtime *runtime) {
-    int large = runtime->heap.live > LARGE_HEAP;
-    if (large == runtime->heap_is_large) return;
-    runtime->heap_is_large = large;
-    lua_gc(runtime->L, LUA_GCINC, large ? LARGE_HEAP_PAUSE : SMALL_HEAP_PAUSE, 0, 0);
+    size_t live = runtime->heap.live;
+    int pause = live > runtime->heap.most / 2 ? FULL_HEAP_PAUSE : live > LARGE_HEAP ? LARGE_HEAP_PAUSE : SMALL_HEAP_PAUSE;
+    if (pause == runtime->pause) return;
+    runtime->pause = pause;
+    lua_gc(runtime->L, LUA_GCINC, pause, 0, 0);
 }
 
 static void runtime_turn(void *context) {
@@ -63,7 +66,9 @@ struct runtime *runtime_new(void) {
         free(runtime);
         return NULL;
     }
+    runtime->began = runtime->loop.now;
     heap_init(&runtime->heap);
+    memory_init(runtime);
     runtime->L = lua_newstate(heap_allocate, &runtime->heap);
     runtime->scope = scope_new(runtime, NULL);
     if (!runtime->L || !runtime->scope) return errno = ENOMEM, NULL; /* the process is about to end */
@@ -71,7 +76,7 @@ struct runtime *runtime_new(void) {
     runtime_init_lua(runtime);
     task_list_init(&runtime->ready);
     runtime->loop.turn = runtime_turn;
-    lua_gc(runtime->L, LUA_GCINC, SMALL_HEAP_PAUSE, 0, 0);
+    runtime_tune_collector(runtime);
     runtime->loop.turn_context = runtime;
     tidy_init(&runtime->tidy);
     return runtime;
@@ -97,6 +102,7 @@ static struct task *runtime_abandon_tasks(struct runtime *runtime) {
 }
 
 int runtime_free(struct runtime *runtime) {
+    watchdog_stop(runtime);
     task_trim_pool(runtime);
     runtime->closing = 1;
     struct task *left = runtime_abandon_tasks(runtime);
@@ -131,21 +137,24 @@ static int runtime_print_error(lua_State *L) {
 
 int runtime_call(struct runtime *runtime, lua_CFunction function, void *context) {
     lua_State *L = runtime->L;
+    lua_State *outer = watch_enter(&runtime->watch, L);
     lua_pushcfunction(L, function);
     lua_pushlightuserdata(L, context);
-    return lua_pcall(L, 1, 0, 0) == LUA_OK ? 0 : runtime_print_error(L);
+    int result = lua_pcall(L, 1, 0, 0) == LUA_OK ? 0 : runtime_print_error(L);
+    watch_leave(&runtime->watch, outer);
+    return result;
 }
 
 void runtime_report(struct runtime *runtime, const struct task *task) {
     lua_State *L = runtime->L;
-    int context = scope_root(task)->context, top = lua_gettop(L);
+    int top = lua_gettop(L);
     if (runtime->on_failure == LUA_NOREF) {
         fprintf(stderr, "perigee: %s\n%s\n", luaL_tolstring(L, top - 1, NULL), lua_tostring(L, top));
     } else {
         lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->on_failure);
         luaL_tolstring(L, top - 1, NULL);
         lua_pushvalue(L, top);
-        lua_rawgeti(L, LUA_REGISTRYINDEX, context == LUA_NOREF ? LUA_REFNIL : context);
+        scope_push_context(L, scope_root(task));
         lua_call(L, 3, 0);
     }
     lua_settop(L, top - 2);

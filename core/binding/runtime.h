@@ -4,9 +4,11 @@
 #define PERIGEE_BINDING_RUNTIME_H
 
 #include "binding/heap.h"
+#include "binding/memory.h"
 #include "binding/scope.h"
 #include "binding/task.h"
 #include "binding/tidy.h"
+#include "binding/watch.h"
 #include "io/loop.h"
 
 struct resolver;
@@ -17,6 +19,8 @@ struct runtime {
     struct loop loop;
     struct heap heap;
     struct task *current;
+    struct watch watch;
+    struct memory memory;
     struct task_list ready;
     struct task *idle; /* ended tasks whose coroutines can be used again */
     unsigned idle_count;
@@ -31,7 +35,9 @@ struct runtime {
     struct {
         unsigned tasks; /* alive */
     } counts;
-    int heap_is_large; /* which pause the collector has, see runtime_tune_collector */
+    int pause;         /* that the collector has, see runtime_tune_collector */
+    uint32_t last_id;  /* of a task */
+    double began;      /* on the loop's clock */
     int closing;       /* the Lua state is being closed: tasks are not resumed any more */
     struct tidy tidy;
 };

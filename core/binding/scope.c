@@ -6,6 +6,43 @@
 #include <lauxlib.h>
 #include <stdlib.h>
 
+static const char CONTEXTS[] = "perigee.contexts"; /* by scope; a weak table */
+
+static void scope_push_contexts(lua_State *L) {
+    if (luaL_getsubtable(L, LUA_REGISTRYINDEX, CONTEXTS)) return;
+    lua_createtable(L, 0, 1);
+    lua_pushliteral(L, "v");
+    lua_setfield(L, -2, "__mode");
+    lua_setmetatable(L, -2);
+}
+
+void scope_set_context(lua_State *L, struct scope *scope, int index) {
+    index = lua_absindex(L, index);
+    scope_push_contexts(L);
+    lua_pushvalue(L, index);
+    lua_rawsetp(L, -2, scope);
+    lua_pop(L, 1);
+    scope->has_context = 1;
+}
+
+void scope_push_context(lua_State *L, const struct scope *scope) {
+    if (!scope->has_context) {
+        lua_pushnil(L);
+        return;
+    }
+    scope_push_contexts(L);
+    lua_rawgetp(L, -1, scope);
+    lua_remove(L, -2);
+}
+
+static void scope_forget_context(lua_State *L, struct scope *scope) {
+    if (!scope->has_context) return;
+    scope_push_contexts(L);
+    lua_pushnil(L);
+    lua_rawsetp(L, -2, scope);
+    lua_pop(L, 1);
+}
+
 struct scope *scope_new(struct runtime *runtime, struct task *owner) {
     struct scope *scope = calloc(1, sizeof *scope);
     if (!scope) return NULL;
@@ -13,7 +50,7 @@ struct scope *scope_new(struct runtime *runtime, struct task *owner) {
     task_list_init(&scope->waiters);
     scope->runtime = runtime;
     scope->owner = owner;
-    scope->context = scope->failure = scope->traceback = LUA_NOREF;
+    scope->failure = scope->traceback = LUA_NOREF;
     return scope;
 }
 
@@ -27,7 +64,7 @@ void scope_drop(struct scope *scope) {
     assert(!scope->count); /* its tasks hold it */
     lua_State *L = scope->runtime->L;
     if (L) { /* else the state is closed, and its registry gone */
-        luaL_unref(L, LUA_REGISTRYINDEX, scope->context);
+        scope_forget_context(L, scope);
         luaL_unref(L, LUA_REGISTRYINDEX, scope->failure);
         luaL_unref(L, LUA_REGISTRYINDEX, scope->traceback);
     }

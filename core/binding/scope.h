@@ -19,10 +19,10 @@ struct scope {
     struct scope *outer;      /* the scope of the owner around this one */
     struct task_list waiters; /* wait for the last task to end */
     struct runtime *runtime;
-    int context;            /* what belongs to it in Lua (a service), a reference in the registry; LUA_NOREF: none */
     int failure, traceback; /* of a group: the first error, references in the registry */
     unsigned group : 1;     /* an error of one task cancels the others, and is kept */
     unsigned failed : 1;
+    unsigned has_context : 1;
 };
 
 struct scope *scope_new(struct runtime *runtime, struct task *owner); /* held once; NULL when out of memory */
@@ -52,6 +52,10 @@ int scope_is_failing(const struct task *task);
 
 /* A group's task has failed with the error and the traceback on top of L, which are popped. */
 void scope_fail(struct scope *scope, lua_State *L);
+
+/* What belongs to a scope in Lua, a version of a service. It is not kept alive by the scope, as it holds the scope. */
+void scope_set_context(lua_State *L, struct scope *scope, int index);
+void scope_push_context(lua_State *L, const struct scope *scope); /* or nil */
 
 /* The outermost scope of a task: its service's, or the runtime's. */
 struct scope *scope_root(const struct task *task);

@@ -166,6 +166,14 @@ static int create_file(lua_State *L) {
     return 1;
 }
 
+/* system.make_directory(path) -> true, or nil, message, code: mkdir(2), as far as the umask lets it be for all */
+static int make_directory(lua_State *L) {
+    const char *path = luaL_checkstring(L, 1);
+    if (mkdir(path, 0777) < 0) return support_fail_errno(L, errno, "make the directory", path);
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
 /* system.list(path) -> the names in a directory, sorted; nil, message, code */
 static int list(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
@@ -186,12 +194,17 @@ static int list(lua_State *L) {
 }
 
 int luaopen_core_system(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"on_signal", on_signal},      {"time", system_time},
-        {"pid", system_pid},           {"file_kind", file_kind},
-        {"create_file", create_file},  {"list", list},
-        {"exit", system_exit},         {"raise_descriptor_limit", raise_descriptor_limit},
-        {"versions", system_versions}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"on_signal", on_signal},
+                                         {"time", system_time},
+                                         {"pid", system_pid},
+                                         {"file_kind", file_kind},
+                                         {"create_file", create_file},
+                                         {"list", list},
+                                         {"make_directory", make_directory},
+                                         {"exit", system_exit},
+                                         {"raise_descriptor_limit", raise_descriptor_limit},
+                                         {"versions", system_versions},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"stop", signal_stop}, {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__gc", signal_stop}, {"__close", signal_stop}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

@@ -2,6 +2,7 @@
 #include "binding/interruption.h"
 #include "binding/runtime.h"
 #include "binding/task_handle.h"
+#include "binding/watchdog.h"
 
 #include <assert.h>
 #include <lauxlib.h>
@@ -67,10 +68,19 @@ static struct task *task_allocate(lua_State *L) {
     int anchor = luaL_ref(L, -2);
     lua_pop(L, 1);
     struct task *task = heap_allocate(&runtime->heap, NULL, 0, sizeof *task);
-    if (!task) luaL_error(L, "not enough memory");
+    if (!task) {
+        lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->threads);
+        luaL_unref(L, -1, anchor);
+        luaL_error(L, "not enough memory");
+    }
     task->L = coroutine;
     task->anchor = anchor;
     return task;
+}
+
+static uint32_t task_next_id(struct runtime *runtime) {
+    if (!++runtime->last_id) ++runtime->last_id;
+    return runtime->last_id;
 }
 
 struct task *task_new(lua_State *L, struct scope *scope) {
@@ -78,6 +88,8 @@ struct task *task_new(lua_State *L, struct scope *scope) {
     struct task *task = task_from_pool(runtime);
     if (!task) task = task_allocate(L);
     *task = (struct task){.L = task->L, .anchor = task->anchor, .deadline = INFINITY};
+    task->id = task_next_id(runtime);
+    task->born = (uint32_t)((runtime->loop.now - runtime->began) * 10);
     task->waiter.wake = task_on_wake;
     task->timer.fire = task_on_timer;
     *(struct task **)lua_getextraspace(task->L) = task;
@@ -150,18 +162,36 @@ static int task_tell_failure(lua_State *L) {
     return 0;
 }
 
+/* Runs what is to be closed, and leaves the error. */
+static void task_close(struct task *task) {
+    struct watch *watch = &task_runtime(task)->watch;
+    lua_State *outer = watch_enter(watch, task->L);
+    if (task->overran) watchdog_mark_task(watch, task);
+    lua_resetthread(task->L);
+    watch_leave(watch, outer);
+}
+
 static void task_finish(struct task *task, int status) {
     task->state = TASK_ENDING; /* nothing in a __close can wait any more */
     if (status != LUA_OK) {
         task->outcome = task->cancelled && interruption_test(task->L, -1) ? TASK_CANCELLED : TASK_FAILED;
         if (task->outcome == TASK_FAILED) runtime_call(task_runtime(task), task_tell_failure, task);
-        lua_resetthread(task->L); /* runs what is to be closed, and leaves the error */
+        task_close(task);
     }
     if (task->scope && task->scope->count) scope_cancel(task->scope);
     else task_complete(task);
 }
 
 /* Running. */
+
+static int task_resume(struct task *task, int arguments, int *results) {
+    struct runtime *runtime = task_runtime(task);
+    lua_State *outer = watch_enter(&runtime->watch, task->L);
+    if (__builtin_expect(task->overran, 0)) watchdog_mark_task(&runtime->watch, task);
+    int status = lua_resume(task->L, runtime->L, arguments, results);
+    watch_leave(&runtime->watch, outer);
+    return status;
+}
 
 static void task_run(struct task *task) {
     struct runtime *runtime = task_runtime(task);
@@ -173,12 +203,13 @@ static void task_run(struct task *task) {
         lua_settop(task->L, 0);
         task->outcome = TASK_CANCELLED;
     } else {
-        status = lua_resume(task->L, runtime->L, begun ? 0 : lua_gettop(task->L) - 1, &results);
+        status = task_resume(task, begun ? 0 : lua_gettop(task->L) - 1, &results);
     }
     if (status != LUA_YIELD) {
         task_finish(task, status);
     } else if (task->state == TASK_RUNNING) { /* a plain coroutine.yield: the others have their turn */
         lua_pop(task->L, results);
+        if (task->overran) task->overran = TASK_DOOMED;
         task_schedule(task);
     }
     runtime->current = previous;
@@ -252,10 +283,12 @@ static void task_on_timer(struct timer *timer) {
 }
 
 int task_is_interrupted(const struct task *task) {
-    return task->cancelled || scope_is_failing(task) || task->deadline <= task_runtime(task)->loop.now;
+    return task->overran || task->cancelled || scope_is_failing(task) ||
+           task->deadline <= task_runtime(task)->loop.now;
 }
 
 void task_check_interrupted(lua_State *L, struct task *task) {
+    if (__builtin_expect(task->overran, 0)) watchdog_raise_again(L, task_runtime(task));
     if (task->cancelled) interruption_raise(L, INTERRUPTION_CANCELLED);
     if (scope_is_failing(task)) interruption_raise(L, INTERRUPTION_GROUP);
     if (task->deadline <= task_runtime(task)->loop.now) interruption_raise(L, INTERRUPTION_DEADLINE);

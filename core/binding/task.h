@@ -12,6 +12,7 @@
 #include "io/waiter.h"
 
 #include <lua.h>
+#include <stdint.h>
 
 enum task_state {
     TASK_READY,   /* to be resumed at the scheduler's next turn */
@@ -20,6 +21,13 @@ enum task_state {
     TASK_ENDING,  /* its function has returned; its children are being cancelled */
     TASK_ENDED
 };
+
+/* It has run for too long without waiting: every further wait raises. DOOMED: and so does every step of Lua, since it has
+ * caught the error and yielded. */
+enum task_overrun { TASK_OVERRAN = 1, TASK_DOOMED };
+
+/* What a task is for. */
+enum task_kind { TASK_PLAIN, TASK_CONNECTION, TASK_REQUEST, TASK_WEBSOCKET, TASK_DATAGRAM };
 
 enum task_outcome { TASK_RETURNED, TASK_FAILED, TASK_CANCELLED };
 
@@ -51,6 +59,8 @@ struct task {
     void *ended_context;
     struct task_handle *handle; /* Lua's handle, NULL: none */
     int anchor;                 /* of the coroutine, in the registry */
+    uint32_t id;                /* not 0; of all tasks since the start, as long as there were not 2^32 */
+    uint32_t born;              /* tenths of seconds of the loop's clock, since the runtime's start */
     unsigned state : 3;         /* enum task_state */
     unsigned outcome : 2;       /* enum task_outcome */
     unsigned cancelled : 1;     /* asked to end: every further wait raises */
@@ -59,6 +69,8 @@ struct task {
     unsigned endless : 1;       /* it serves a peer that expects no end: a WebSocket */
     unsigned live : 1;          /* it follows the newest code of its service over reloads */
     unsigned shares_home : 1;   /* what it spawns belongs to its home scope: a script's main chunk */
+    unsigned overran : 2;       /* enum task_overrun, or 0 */
+    unsigned kind : 3;          /* enum task_kind */
 };
 
 struct task *task_of(lua_State *L); /* the record of the coroutine, or the root */

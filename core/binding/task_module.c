@@ -67,8 +67,7 @@ static int task_now(lua_State *L) {
 
 /* task.context() -> the value that task.scope was given for the scope which this task belongs to, or nil */
 static int task_context(lua_State *L) {
-    int reference = scope_root(runtime_of(L)->current)->context;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, reference == LUA_NOREF ? LUA_REFNIL : reference);
+    scope_push_context(L, scope_root(runtime_of(L)->current));
     return 1;
 }
 

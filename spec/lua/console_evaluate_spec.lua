@@ -198,6 +198,16 @@ describe("a line of the console", function()
     assert.equal(16, sessions.of(run).count)
   end)
 
+  it("has no session while sixteen evaluate", function()
+    for i = 1, 16 do task.spawn(function() ask("task.sleep(1000)", "s" .. i) end) end
+    local scope <const> = run.services[1].generation.scope
+    helper.eventually(function() return scope.count == 16 end)
+    local answer <const> = ask "1"
+    assert.same({ "16 consoles evaluate a line now: there can be no more", "limit" }, { answer.message, answer.code })
+    scope:cancel()
+    scope:join()
+  end)
+
   it("holds nothing of an old generation once its session is over", function()
     results "x = rooms; f = function() return greeting end; console_io = io"
     local old <const> = setmetatable({ run.services[1].generation, run.services[1].generation.environment,
@@ -232,6 +242,13 @@ describe("a line of the console", function()
     local answer <const> = ask "print '\\xFF\\xC3' return '\\xFE'"
     assert.same({ "\\xFF\\xC3\n", '"\\xFE"' }, { answer.output, answer.results })
     assert.equal("\\xFF", ask("error('\\xFF', 0)").message)
+  end)
+
+  it("is cut where an error or many values are long", function()
+    local message <const> = ask("error(('x'):rep(1e6), 0)").message
+    assert.equal(("x"):rep(65536) .. "... 934464 more bytes", message)
+    local many <const> = "local t = {} for i = 1, 50000 do t[i] = i end return table.unpack(t)"
+    assert.matches("\n100\n... 49900 more$", results(many))
   end)
 end)
 

@@ -1,5 +1,6 @@
 local helper <const> = require "spec.helper"
 local screens <const> = require "spec.fixtures.screen"
+local system <const> = require "core.system"
 
 local SCRIPT <const> = [[
 local net <const> = require "perigee.net"
@@ -36,8 +37,8 @@ local function pipe(running, lines, arguments)
   local file <close> = assert(io.open(base, "w"))
   file:write(lines)
   file:flush()
-  local errors <const>, status <const> = helper.run(("%s %s < %s > %s.out"):format(running.command, arguments or "", base,
-    base))
+  local errors <const>, status <const> = helper.run(("%s %s < %s > %s.out"):format(running.command, arguments or "",
+    base, base))
   local output <close> = assert(io.open(base .. ".out"))
   return output:read "a", errors, status
 end
@@ -74,6 +75,8 @@ describe("perigee console, without a terminal,", function()
     assert.same({ "2\n", 1 }, { output, status })
     assert.matches("^perigee: %S+/chat.lua:5: attempt to concatenate a nil value %(local 'name'%)\n", errors)
     assert.matches("stack traceback:\n\t%S+/chat.lua:5: in .-\nperigee: console:1: oh\n$", errors)
+    local _, long <const>, failed <const> = pipe(running, ("x"):rep(70000) .. "\n")
+    assert.same({ "perigee: the input is too long: it may have 60000 bytes\n", 1 }, { long, failed })
     local _, missing <const>, short <const> = pipe(running, "if x then\n")
     assert.same({ "perigee: the end is missing: console:1: 'end' expected near <eof>\n", 1 }, { missing, short })
   end)
@@ -114,11 +117,12 @@ describe("perigee console, without a terminal,", function()
 
   it("asks which service, and knows its commands", function()
     local running <close> = serve { ["chat.lua"] = SCRIPT, ["other.lua"] = SCRIPT }
-    local output <const>, errors <const>, status <const> = pipe(running,
-      "greet 'ann'\n.services\n.service other\ngreet 'bob'\n.servise x\n.service nobody\n.worker 2\n.quit\n'not reached'")
+    local lines <const> = { "greet 'ann'", ".services", ".service other", "greet 'bob'", ".servise x",
+      ".service nobody", ".worker 2", ".quit", "'not reached'" }
+    local output <const>, errors <const>, status <const> = pipe(running, table.concat(lines, "\n"))
     assert.matches("^  chat +generation 1 .-\n  other +generation 1 .-\n\"hello, bob\"\n$", output)
     assert.equal("perigee: say which service: there are chat, other\n"
-      .. "perigee: there is no command '.servise', did you mean .services?; .help lists them\n"
+      .. "perigee: there is no command '.servise' (did you mean '.service'?); .help lists them\n"
       .. "perigee: there is no service 'nobody'; there is chat, other\n"
       .. "perigee: the process has no workers\n", errors)
     assert.equal(1, status)
@@ -127,7 +131,8 @@ describe("perigee console, without a terminal,", function()
 
   it("evaluates in one worker, and stays with it", function()
     local running <close> = serve({ ["chat.lua"] = SCRIPT }, "--workers 2")
-    assert.same({ "1\n1\n2\n", "", 0 }, { pipe(running, "service.worker\nservice.worker\n.worker 2\nservice.worker\n") })
+    local lines <const> = "service.worker\nservice.worker\n.worker 2\nservice.worker\n"
+    assert.same({ "1\n1\n2\n", "", 0 }, { pipe(running, lines) })
     assert.equal("2\n", (evaluate(running, "service.worker", "--worker 2")))
     assert.equal("perigee: there is no worker 3; there is 1, 2\n", (evaluate(running, "1", "--worker 3")))
   end)
@@ -140,9 +145,26 @@ describe("perigee console, without a terminal,", function()
     assert.matches("^perigee: ", (evaluate(running, "1")))
   end)
 
+  it("has libedit in no process but the console at a terminal", function()
+    local running <close> = serve { ["chat.lua"] = SCRIPT }
+    assert.equal("", (evaluate(running, "local x = 1")))
+    local maps <close> = assert(io.open(("/proc/%d/maps"):format(running.process.pid)))
+    local text <const> = maps:read "a"
+    assert.truthy(text:find("perigee", 1, true))
+    assert.is_nil(text:find("libedit", 1, true))
+  end)
+
+  it("says when nothing runs", function()
+    local nowhere <close> = helper.directory { ["none"] = "" }
+    local output <const>, status <const> = helper.run(("PERIGEE_CONTROL_DIRECTORY=%s %s console -e 1"):format(nowhere,
+      helper.binary))
+    assert.equal(("perigee: nothing runs: no control socket is in %s; --control PATH names one\n"):format(nowhere), output)
+    assert.equal(1, status)
+  end)
+
   it("writes what was printed as it was", function()
     local running <close> = serve { ["chat.lua"] = SCRIPT }
-    assert.equal("\27[1mbold\n", (pipe(running, "io.write '\\27[1mbold'")))
+    assert.equal("\27[1mbold\n", (pipe(running, "print '\\27[1mbold'")))
   end)
 end)
 
@@ -155,7 +177,7 @@ describe("perigee console, at a terminal,", function()
       local screen <close> = screens.start(running.command)
       screen:expect "^perigee %d+: chat %(generation 1%)%. %.help lists the commands, Ctrl%-D ends\nchat>$"
       screen:type "greet 'gröer'"
-      screen:press("Left", "Left", "Left", "Left", "BSpace")
+      screen:press("Left", "Left", "Left", "BSpace")
       screen:say "oß"
       screen:expect "\nchat> greet 'großer'\n\"hello, großer\"\nchat>$"
       screen:press("Up", "Enter")
@@ -211,18 +233,20 @@ describe("perigee console, at a terminal,", function()
     screen:expect "chat> 1 %+ 1\n2\nchat>$"
   end)
 
-  it("interrupts what is evaluated", function()
-    local running <close> = serve { ["chat.lua"] = SCRIPT }
-    local screen <close> = screens.start(running.command)
-    screen:expect "chat>$"
-    local begun <const> = running.directory .. "/begun"
-    screen:say(("io.open('%s', 'w'):close() task.sleep(1000)"):format(begun))
-    helper.eventually(function() return require "core.system".file_kind(begun) end)
-    screen:press "C-c"
-    screen:expect "%^C\ninterrupted\nchat>$"
-    screen:say "'still here'"
-    screen:expect '"still here"\nchat>$'
-  end)
+  for arguments, prompt in pairs { [""] = "chat>", ["--workers 2"] = "chat/1>" } do
+    it("interrupts what is evaluated " .. arguments, function()
+      local running <close> = serve({ ["chat.lua"] = SCRIPT }, arguments)
+      local screen <close> = screens.start(running.command)
+      screen:expect(prompt .. "$")
+      local begun <const> = running.directory .. "/begun"
+      screen:say(("io.open('%s', 'w'):close() task.sleep(1000)"):format(begun))
+      helper.eventually(function() return system.file_kind(begun) end)
+      screen:press "C-c"
+      screen:expect("%^C\ninterrupted\n" .. prompt .. "$")
+      screen:say "'still here'"
+      screen:expect('"still here"\n' .. prompt .. "$")
+    end)
+  end
 
   it("shows errors and what was printed, and obeys neither", function()
     local running <close> = serve { ["chat.lua"] = SCRIPT }
@@ -231,7 +255,7 @@ describe("perigee console, at a terminal,", function()
     screen:say "print '\\27[2Jx' error '\\27[2Jy'"
     screen:expect "\n\\x1B%[2Jx\nconsole:1: \\x1B%[2Jy\nchat>$"
     screen:say "greet()"
-    screen:expect "chat.lua:5: attempt to concatenate.-stack traceback:\n.-console:1: in main chunk\nchat>$"
+    screen:expect "chat.lua:5: attempt to concatenate.-stack traceback:\n.-chat.lua:5: in .-\nchat>$"
   end)
 
   it("says when the process is gone", function()

@@ -156,7 +156,7 @@ function M.main(arguments)
   end
   local result
   if arguments.evaluate then result = evaluate_whole(session, arguments.evaluate)
-  elseif terminal.is_terminal "stdin" then result = converse(session)
+  elseif terminal.is_terminal "stdin" and terminal.is_terminal "stdout" then result = converse(session)
   else result = read_all(session) end
   if result ~= GONE then session:close() end
   return result == true and 0 or 1

@@ -7,12 +7,13 @@ local pretty <const> = require "perigee.console.pretty"
 local quote <const> = require "perigee.console.quote"
 local sessions <const> = require "perigee.console.sessions"
 
-local SECONDS <const> = 30 -- that a line may take
+local SECONDS <const> = 30    -- that a line may take
+local MESSAGE <const> = 65536 -- bytes of an error's message that are shown
 
 local M <const> = {}
 
 local function failed(message, code, output)
-  return { ok = false, message = quote.valid(message), code = code, output = output and quote.valid(output) or "" }
+  return { ok = false, message = quote.valid(message, MESSAGE), code = code, output = quote.valid(output or "") }
 end
 
 local function names_of_services(run)

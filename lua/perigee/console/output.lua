@@ -59,7 +59,7 @@ end
 ---@param original table
 ---@return table
 function Output:library(original)
-  local stdout <const> = {}
+  local stdout <const> = setmetatable({}, { __tostring = function() return "file (of the console)" end })
   function stdout.write(_, ...)
     if not self.parts then return original.stdout:write(...) end
     add_all(self, ...)

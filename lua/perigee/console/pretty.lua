@@ -6,7 +6,8 @@ local quote <const> = require "perigee.console.quote"
 local WIDTH <const> = 100            -- columns
 local DEPTH <const> = 6              -- of tables in tables
 local ROWS <const> = { 100, 20, 10, 5, 5, 5 } -- entries that a table shows, by its depth
-local ENTRIES <const> = 1000         -- that all tables of one value show together
+local ENTRIES <const> = 1000         -- that all tables show together
+local VALUES <const> = 100           -- that are shown
 local STRING <const>, TOP_STRING <const>, KEY <const> = 200, 4000, 60 -- bytes that are shown
 
 local M <const> = {}
@@ -194,12 +195,16 @@ function Printer:text(value, path, depth, width)
   return class_of(metatable) .. self:table_text(value, path, depth, width)
 end
 
+local function new_printer()
+  return setmetatable({ left = ENTRIES, outer = {} }, Printer)
+end
+
 --- A value as text of one or more lines.
 ---@param value any
 ---@param width integer? columns, default 100
 ---@return string
 function M.value(value, width)
-  return setmetatable({ left = ENTRIES, outer = {} }, Printer):text(value, "result", 1, width or WIDTH)
+  return new_printer():text(value, "result", 1, width or WIDTH)
 end
 
 --- Several values, one below the other; without any, the empty string.
@@ -207,8 +212,14 @@ end
 ---@param first integer? where they begin, default 1
 ---@return string
 function M.values(values, first)
-  local lines <const> = {}
-  for i = first or 1, values.n do lines[#lines + 1] = M.value(values[i]) end
+  local lines <const>, printer <const> = {}, new_printer()
+  for i = first or 1, values.n do
+    if #lines == VALUES then
+      lines[#lines + 1] = ("... %d more"):format(values.n - i + 1)
+      break
+    end
+    lines[#lines + 1] = printer:text(values[i], "result", 1, WIDTH)
+  end
   return table.concat(lines, "\n")
 end
 

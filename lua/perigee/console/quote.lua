@@ -26,18 +26,31 @@ local function map_parts(text, valid, broken)
     local length <const>, bad <const> = utf8.len(text, position)
     local last <const> = length and #text or bad - 1
     if last >= position then parts[#parts + 1] = valid(text:sub(position, last)) end
-    if not length then parts[#parts + 1] = broken(text:sub(bad, bad)) end
-    position = length and #text + 1 or bad + 1
+    if length then break end
+    local run <const> = text:match("^[\x80-\xC1\xF5-\xFF]+", bad) or text:sub(bad, bad) -- what begins no character
+    parts[#parts + 1] = broken(run)
+    position = bad + #run
   end
   return table.concat(parts)
 end
 
+--- The beginning of a text, not longer than `limit` bytes, and how many bytes are left out.
+local function cut(text, limit)
+  if #text <= limit then return text, 0 end
+  local last = limit
+  while last > limit - 4 and text:byte(last + 1) & 0xC0 == 0x80 do last = last - 1 end -- not inside a character
+  return text:sub(1, last), #text - last
+end
+
 --- Text as valid UTF-8: other bytes become \xFF.
 ---@param text string
+---@param limit integer? bytes of it that are given, and then how many there were
 ---@return string
-function M.valid(text)
-  if utf8.len(text) then return text end
-  return map_parts(text, function(part) return part end, escape_bytes)
+function M.valid(text, limit)
+  local beginning <const>, left <const> = cut(text, limit or math.maxinteger)
+  local valid <const> = utf8.len(beginning) and beginning
+    or map_parts(beginning, function(part) return part end, escape_bytes)
+  return left > 0 and ("%s... %d more bytes"):format(valid, left) or valid
 end
 
 --- Text that may be shown on a terminal: of the control characters, line feeds and tabs alone are left.
@@ -47,14 +60,6 @@ function M.shown(text)
   return map_parts(text, function(part)
     return escape_wide((part:gsub("[^\n\t\x20-\x7E\x80-\xFF]", escape_bytes)))
   end, escape_bytes)
-end
-
---- The beginning of a text, not longer than `limit` bytes, and how many bytes are left out.
-local function cut(text, limit)
-  if #text <= limit then return text, 0 end
-  local last = limit
-  while last > limit - 4 and text:byte(last + 1) & 0xC0 == 0x80 do last = last - 1 end -- not inside a character
-  return text:sub(1, last), #text - last
 end
 
 --- A string in quotes, on one line.

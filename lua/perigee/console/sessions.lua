@@ -88,7 +88,8 @@ end
 ---@return string? message
 ---@return string? code "limit"
 function Sessions:of(id)
-  local session <const>, message <const>, code <const> = self.by_id[id] or add(self, id)
+  local session, message, code = self.by_id[id], nil, nil
+  if not session then session, message, code = add(self, id) end
   if not session then return nil, message, code end
   session.used = core.now()
   return session

@@ -1,5 +1,7 @@
 --- Serving an application, or one function, over HTTP.
 
+require "core.listener"
+
 local core <const> = require "core.http"
 local app <const> = require "perigee.http.app"
 local log <const> = require "perigee.log"

@@ -35,16 +35,24 @@ local function with_traceback(value)
   return { message = tostring(value), traceback = debug.traceback("", 2):gsub("^\n", "") }
 end
 
---- Answers a request. A command that raises is a fault of ours: the answer says so.
+--- Calls a function that answers. When it raises, which is a fault of ours, the answer says so.
+---@param name string of the command
+---@param f fun(...): table
+---@return table answer
+function M.protect(name, f, ...)
+  local ok <const>, answer <const> = xpcall(f, with_traceback, ...)
+  if ok then return answer end
+  if type(answer) == "userdata" then error(answer, 0) end -- it was interrupted
+  return { ok = false, message = name .. ": " .. answer.message, traceback = answer.traceback, code = "failed" }
+end
+
+--- Answers a request.
 ---@param run perigee.service.Run
 ---@param name string
 ---@param request table
 ---@return table
 function M.answer(run, name, request)
-  local ok <const>, answer <const> = xpcall(find(name), with_traceback, run, request)
-  if ok then return answer end
-  if type(answer) == "userdata" then error(answer, 0) end -- it was interrupted
-  return { ok = false, message = name .. ": " .. answer.message, traceback = answer.traceback, code = "failed" }
+  return M.protect(name, find(name), run, request)
 end
 
 return M

@@ -44,10 +44,10 @@ end
 
 --- A generation that newer code has replaced, and who still holds it.
 local function describe_old(generation)
-  local holders <const> = require "perigee.service.holders"
+  local _, holders <const> = pcall(require, "perigee.service.holders")
   return { number = generation.number, state = generation.state,
     seconds = core.now() - (generation.replaced or generation.began), tasks = generation.scope.count,
-    holders = holders.of(generation.service, generation) }
+    holders = type(holders) == "table" and holders.of(generation.service, generation) or {} }
 end
 
 local function old_generations(service)

@@ -80,6 +80,7 @@ local function await(self, seconds)
     task.sleep(seconds)
     return false
   end
+  task.sleep(0) -- while events come faster than they are taken, the others have their turn, and the clock goes on
   local directory <const>, name <const>, code <const> = self.watch:next(seconds)
   if directory then return name == nil or self.names[name] == true end
   if code == "timeout" then return false end

@@ -42,8 +42,8 @@ local function answer_of(target, line)
     return { ok = false, message = ("there is no command '%s'"):format(tostring(name)), code = "protocol" }
   end
   log.debug("control", { command = name })
-  if commands[name] then return commands[name](target) end
-  return target:answer(name, request)
+  if commands[name] then return service_commands.protect(name, commands[name], target) end
+  return service_commands.protect(name, target.answer, target, name, request)
 end
 
 --- Lists stay lists in JSON, also when they are empty.

@@ -39,6 +39,13 @@ function M.file_kind(path) end
 ---@return string? code "exists" "denied"
 function M.create_file(path, text, mode) end
 
+--- A directory that was not there before, for everybody as far as the umask allows.
+---@param path string
+---@return true?
+---@return string? message
+---@return string? code "exists" "denied" "unreachable"
+function M.make_directory(path) end
+
 --- The names in a directory, sorted.
 ---@param path string
 ---@return string[]?

@@ -6,6 +6,7 @@ local system <const> = require "core.system"
 local terminal <const> = require "core.terminal"
 
 local COMPLETION_SECONDS <const> = 1
+local SOURCE_BYTES <const> = 60000 -- of an input, in JSON: a request may have 64 KiB
 
 ---@class perigee.cli.console.Session
 ---@field path string of the control socket
@@ -100,6 +101,9 @@ end
 ---@return table? answer
 ---@return string? message
 function Session:evaluate(source)
+  if #json.encode(source) > SOURCE_BYTES then
+    return { ok = false, message = ("the input is too long: it may have %d bytes"):format(SOURCE_BYTES) }
+  end
   local _ <close> = system.on_signal("INT", function() self:ask "interrupt" end)
   return self:ask("evaluate", { source = source })
 end
@@ -149,7 +153,8 @@ local M <const> = {}
 ---@return perigee.cli.console.Session?
 ---@return string? message
 function M.open(path, service, worker)
-  local own <const>, why <const> = path or client.find()
+  local own, why = path, nil
+  if not own then own, why = client.find() end
   if not own then return nil, why end
   local id <const> = ("%d-%x"):format(system.pid(), math.random(0))
   local self <const> = setmetatable({ path = own, id = id }, Session)

@@ -1,0 +1,43 @@
+#include "binding/stack_text.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { LEVELS_MAX = 24, LEVELS_SEARCHED = 200 };
+
+static void add(struct stack_text *text, const char *format, ...) {
+    va_list arguments;
+    size_t room = sizeof text->bytes - text->length;
+    va_start(arguments, format);
+    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    va_end(arguments);
+    if (length > 0) text->length += (size_t)length < room ? (size_t)length : room - 1;
+}
+
+static void add_level(struct stack_text *text, const lua_Debug *level) {
+    add(text, "%s:", level->short_src);
+    if (level->currentline > 0) add(text, "%d:", level->currentline);
+    if (*level->namewhat) add(text, " in %s '%s'\n", level->namewhat, level->name);
+    else if (*level->what == 'm') add(text, " in main chunk\n");
+    else if (*level->what != 'C') add(text, " in function <%s:%d>\n", level->short_src, level->linedefined);
+    else add(text, " in ?\n");
+}
+
+void stack_text_add(struct stack_text *text, lua_State *L) {
+    lua_Debug level;
+    for (int i = 0; i < LEVELS_MAX && lua_getstack(L, i, &level); i++)
+        if (lua_getinfo(L, "Sln", &level)) add_level(text, &level);
+}
+
+int stack_place(lua_State *L, char source[LUA_IDSIZE], int *line) {
+    lua_Debug level;
+    for (int i = 0; i < LEVELS_SEARCHED && lua_getstack(L, i, &level); i++) {
+        lua_getinfo(L, "Sl", &level);
+        if (level.currentline <= 0) continue;
+        memcpy(source, level.short_src, LUA_IDSIZE);
+        *line = level.currentline;
+        return 1;
+    }
+    return 0;
+}
