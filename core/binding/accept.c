@@ -29,6 +29,7 @@ static int accept_take(lua_State *L) {
     connection->io.high_water = listener->high_water;
     connection->listener = listener;
     connection->handler = task;
+    task->kind = TASK_CONNECTION;
     task->ended = connection_on_handler_ended;
     task->ended_context = connection;
     arrival->task = task;

@@ -2,6 +2,7 @@
  * elements from 1 as everywhere in Lua; first and last may be negative as in string.sub. */
 #include "binding/buffer.h"
 #include "binding/element.h"
+#include "binding/memory.h"
 #include "binding/modules.h"
 #include "binding/support.h"
 
@@ -52,39 +53,53 @@ static void tell_collector(lua_State *L, size_t bytes) {
 
 /* Memory in Lua's hands: what a buffer and its views refer to. It alone has a finalizer, so that a view, which may be made
  * for every message, costs the collector next to nothing. */
-static struct block **push_holder(lua_State *L) {
-    return support_new(L, BLOCK_CLASS, sizeof(struct block *), 0);
+struct holder {
+    struct block *block;
+    size_t counted; /* bytes, towards the limit of memory: also after the block's memory has moved away */
+};
+
+/* The memory is counted first. */
+static struct holder *push_holder(lua_State *L, size_t bytes) {
+    struct holder *holder = support_new(L, BLOCK_CLASS, sizeof *holder, 0);
+    if (memory_take(L, bytes) < 0) {
+        lua_pushliteral(L, "not enough memory"); /* as Lua's own, see memory_explain */
+        lua_error(L);
+    }
+    holder->counted = bytes;
+    return holder;
 }
 
 void buffer_push_owner(lua_State *L, struct block **block) {
-    struct block **holder = push_holder(L);
-    *holder = *block;
+    struct holder *holder = push_holder(L, (*block)->size);
+    holder->block = *block;
     *block = NULL;
-    tell_collector(L, (*holder)->size);
+    tell_collector(L, holder->block->size);
 }
 
 static int block_gc(lua_State *L) {
-    struct block **holder = luaL_checkudata(L, 1, BLOCK_CLASS);
-    if (*holder) block_drop(*holder);
-    *holder = NULL;
+    struct holder *holder = luaL_checkudata(L, 1, BLOCK_CLASS);
+    if (holder->block) block_drop(holder->block);
+    memory_give(L, holder->counted);
+    *holder = (struct holder){0};
     return 0;
 }
 
 struct buffer_object *buffer_push(lua_State *L, int owner, size_t offset, size_t count, const struct element *element) {
-    struct block **holder = lua_touserdata(L, owner);
+    const struct holder *holder = lua_touserdata(L, owner);
     lua_pushvalue(L, owner);
     struct buffer_object *buffer = support_new(L, CLASS, sizeof *buffer, 1);
-    *buffer = (struct buffer_object){*holder, offset, count, element};
+    *buffer = (struct buffer_object){holder->block, offset, count, element};
     lua_insert(L, -2);
     lua_setiuservalue(L, -2, 1);
     return buffer;
 }
 
 struct buffer_object *buffer_push_new(lua_State *L, size_t count, const struct element *element) {
-    struct block **holder = push_holder(L);
-    if (count <= PTRDIFF_MAX / element->size) *holder = block_new(count * element->size);
-    if (!*holder) luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
-    tell_collector(L, (*holder)->size);
+    int is_possible = count <= PTRDIFF_MAX / element->size;
+    struct holder *holder = push_holder(L, is_possible ? count * element->size : 0);
+    if (is_possible) holder->block = block_new(count * element->size);
+    if (!holder->block) luaL_error(L, "not enough memory for %I elements", (LUAI_UACINT)count);
+    tell_collector(L, holder->block->size);
     struct buffer_object *buffer = buffer_push(L, -1, 0, count, element);
     lua_remove(L, -2);
     return buffer;

@@ -95,6 +95,7 @@ static int datagram_on_each(void *context, const char *bytes, size_t length, con
     request->peer = *peer;
     object->active++;
     object->runtime->loop.totals.datagrams++;
+    object->arrived_task->kind = TASK_DATAGRAM;
     object->arrived_task->ended = datagram_on_handler_ended;
     object->arrived_task->ended_context = request;
     task_start(object->arrived_task);

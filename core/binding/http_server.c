@@ -179,6 +179,7 @@ static void on_requested(struct http_connection *client, const struct http_head 
         http_connection_refuse(client, &memory);
         return;
     }
+    task->kind = TASK_REQUEST;
     task->ended = on_task_ended;
     task->ended_context = client;
     lua_pushcfunction(task->L, serve);

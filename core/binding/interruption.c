@@ -1,4 +1,5 @@
 #include "binding/interruption.h"
+#include "binding/memory.h"
 #include "binding/support.h"
 
 #include <string.h>
@@ -68,7 +69,9 @@ int interruption_message_handler(lua_State *L) {
 }
 
 void interruption_push_traceback(lua_State *L, lua_State *coroutine) {
-    if (interruption_is_remembered(L)) lua_getfield(L, LUA_REGISTRYINDEX, TRACEBACK);
+    int is_remembered = interruption_is_remembered(L);
+    memory_explain(L);
+    if (is_remembered) lua_getfield(L, LUA_REGISTRYINDEX, TRACEBACK);
     else luaL_traceback(L, coroutine, NULL, 0);
     lua_pushnil(L); /* told once: the same text may be another error next time */
     lua_setfield(L, LUA_REGISTRYINDEX, VALUE);

@@ -16,7 +16,8 @@ enum interruption interruption_test(lua_State *L, int index); /* NONE: some othe
 int interruption_message_handler(lua_State *L);
 /* Remembers the traceback on top of the stack for the error value below it; pops the traceback. */
 void interruption_remember(lua_State *L);
-/* Pushes the remembered traceback of the error value on top of L, or that of the coroutine as it stands. */
+/* Pushes the remembered traceback of the error value on top of L, or that of the coroutine as it stands. Lua's error of
+ * memory is replaced by one that says what was asked for, see memory.h. */
 void interruption_push_traceback(lua_State *L, lua_State *coroutine);
 
 #endif

@@ -19,6 +19,7 @@ const luaL_Reg core_modules[] = {
     {"core.tls", luaopen_core_tls},
     {"core.serial", luaopen_core_serial},
     {"core.process", luaopen_core_process},
+    {"core.watchdog", luaopen_core_watchdog},
     {"core.terminal", luaopen_core_terminal},
     {"core.file_watch", luaopen_core_file_watch},
     {NULL, NULL},

@@ -25,6 +25,7 @@ int luaopen_core_fanout(lua_State *L);
 int luaopen_core_tls(lua_State *L);
 int luaopen_core_serial(lua_State *L);
 int luaopen_core_process(lua_State *L);
+int luaopen_core_watchdog(lua_State *L);
 int luaopen_core_terminal(lua_State *L);
 int luaopen_core_file_watch(lua_State *L);
 
@@ -37,6 +38,8 @@ void waitlist_open(lua_State *L);
 
 /* Adds lookup and name_servers to the module on top of the stack. */
 void lookup_open(lua_State *L);
+/* Adds list and kill to the module on top of the stack. */
+void task_list_open(lua_State *L);
 /* Adds offload and offload_options to the module on top of the stack. */
 void offload_open(lua_State *L);
 void connect_open(lua_State *L); /* makes the class that connecting needs */

@@ -151,12 +151,14 @@ void task_children_ended(struct task *task) {
     if (task->state == TASK_ENDING) task_complete(task);
 }
 
-/* Runs on the main thread: hands the error on top of the task's stack to its group, or reports it. */
+/* Runs on the main thread: hands the error on top of the task's stack to its group, or reports it. Who joins the task
+ * later gets the error as it is reported. */
 static int task_tell_failure(lua_State *L) {
     struct task *task = lua_touserdata(L, 1);
-    lua_pushvalue(task->L, -1);
     lua_xmove(task->L, L, 1);
     interruption_push_traceback(L, task->L);
+    lua_pushvalue(L, -2);
+    lua_xmove(L, task->L, 1);
     if (task->home->group) scope_fail(task->home, L);
     else if (!task->handle || !task_handle_is_joined(task->handle)) runtime_report(task_runtime(task), task);
     return 0;

@@ -159,6 +159,7 @@ int luaopen_core_task(lua_State *L) {
     luaL_newlib(L, functions);
     scope_open(L);
     waitlist_open(L);
+    task_list_open(L);
     offload_open(L);
     return 1;
 }

@@ -81,7 +81,9 @@ static void on_timer(struct timer *timer) {
         return;
     }
     if (!tidy->collecting) tidy->collecting = 2;
+    lua_State *outer = watch_enter(&runtime->watch, runtime->L);
     if (collect_some(runtime->L)) tidy->collecting--;
+    watch_leave(&runtime->watch, outer);
     if (tidy->collecting) tidy_set(runtime, PAUSE_SECONDS);
     else give_back(runtime);
 }

@@ -13,7 +13,6 @@ static const double HANDLER_SECONDS = 0.001;
 
 /* In the registry. */
 static const char TRACEBACK[] = "perigee.watchdog.traceback", CONTEXT[] = "perigee.watchdog.context";
-static const char ON_SLOW[] = "perigee.watchdog.on_slow";
 
 /* The handler knows its watchdog by nothing else; it is the one of the thread that has started it. */
 static _Thread_local struct watchdog *this_watchdog;
@@ -44,7 +43,7 @@ static int depth_of(lua_State *L) {
 }
 
 /* In a hook. */
-static void raise(lua_State *L, struct watchdog *watchdog) {
+static void raise_error(lua_State *L, struct watchdog *watchdog) {
     watchdog->raising = L;
     watchdog->raising_depth = depth_of(L);
     watchdog->raising_at = watchdog_clock();
@@ -111,7 +110,7 @@ static void on_step(lua_State *L, lua_Debug *event) {
     if (!insists) lua_sethook(L, NULL, 0, 0);
     hooks_allow(L);
     if (insists) {
-        if (!is_in_handler(L, watchdog)) raise(L, watchdog);
+        if (!is_in_handler(L, watchdog)) raise_error(L, watchdog);
         return;
     }
     if (!watchdog || watchdog->wanted != watch->slice) return;
@@ -120,7 +119,7 @@ static void on_step(lua_State *L, lua_Debug *event) {
     } else if (watch->raised != watch->slice) {
         mark(watchdog, runtime);
         take_traceback(L, watchdog, runtime);
-        raise(L, watchdog);
+        raise_error(L, watchdog);
     }
 }
 
@@ -170,7 +169,7 @@ static void install_handler(void) {
 /* The traceback is nil where no hook was run, because all of the time went by in C. */
 static int tell(lua_State *L) {
     struct watchdog *watchdog = lua_touserdata(L, 1);
-    if (lua_getfield(L, LUA_REGISTRYINDEX, ON_SLOW) != LUA_TFUNCTION) return 0;
+    if (lua_getfield(L, LUA_REGISTRYINDEX, WATCHDOG_ON_SLOW) != LUA_TFUNCTION) return 0;
     lua_pushnumber(L, watchdog->seconds);
     if (watchdog->is_taken) {
         lua_getfield(L, LUA_REGISTRYINDEX, TRACEBACK);

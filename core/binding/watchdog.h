@@ -59,6 +59,8 @@ struct watchdog {
     double longest; /* seconds, of any slice; the thread's */
 };
 
+#define WATCHDOG_ON_SLOW "perigee.watchdog.on_slow" /* in the registry: a function, told of slices that were too long */
+
 double watchdog_clock(void);
 static inline int watchdog_signal(void) {
     return SIGRTMIN + 6;

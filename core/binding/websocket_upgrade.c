@@ -106,6 +106,7 @@ static struct task *new_handler(lua_State *L, struct listener_object *listener, 
     lua_pushvalue(L, -2);
     lua_pushvalue(L, HTTP_REQUEST);
     lua_xmove(L, task->L, 3);
+    task->kind = TASK_WEBSOCKET;
     task->ended = websocket_on_handler_ended;
     task->ended_context = socket;
     task->endless = 1;

@@ -81,6 +81,13 @@ local specification <const> = {
     { name = "upgrade", summary = "replace a supervisor by the binary that is at its path now", options = { control } },
     { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set },
       positionals = { scripts } },
+    { name = "new", summary = "make a service that runs, with its spec",
+      options = { { name = "directory", value = "PATH", default = ".",
+        help = "where to make NAME.lua and spec/NAME_spec.lua" } },
+      positionals = {
+        { name = "kind", choices = { "tcp", "udp", "http", "websocket", "rpc" },
+          help = "tcp, udp, http, websocket or rpc" },
+        { name = "name", help = "of the service and its file" } } },
     { name = "test", summary = "run busted inside the runtime",
       positionals = { { name = "arguments", shown = "ARGUMENT", many = true, optional = true, verbatim = true,
         help = "busted's own" } } },
@@ -132,6 +139,10 @@ end
 
 function commands.test(result)
   return require "perigee.cli.test".main(result.arguments)
+end
+
+function commands.new(result)
+  return require "perigee.cli.new".main(result)
 end
 
 function commands.cert(result)

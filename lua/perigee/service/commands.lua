@@ -1,6 +1,8 @@
 --- What can be asked of a process that runs services, by its control socket or by its supervisor: each command takes the
 --- run and the request, and answers with plain data: { ok = true, ... }, or { ok = false, message =, code =, ... }.
 
+local traceback <const> = require "perigee.service.traceback"
+
 local M <const> = {}
 
 ---@type table<string, fun(run: perigee.service.Run, request: table): table>
@@ -30,17 +32,12 @@ function M.has(name)
   return commands[name] ~= nil or modules[name] ~= nil
 end
 
-local function with_traceback(value)
-  if type(value) == "userdata" then return value end
-  return { message = tostring(value), traceback = debug.traceback("", 2):gsub("^\n", "") }
-end
-
 --- Calls a function that answers. When it raises, which is a fault of ours, the answer says so.
 ---@param name string of the command
 ---@param f fun(...): table
 ---@return table answer
 function M.protect(name, f, ...)
-  local ok <const>, answer <const> = xpcall(f, with_traceback, ...)
+  local ok <const>, answer <const> = xpcall(f, traceback.handler, ...)
   if ok then return answer end
   if type(answer) == "userdata" then error(answer, 0) end -- it was interrupted
   return { ok = false, message = name .. ": " .. answer.message, traceback = answer.traceback, code = "failed" }

@@ -8,7 +8,7 @@ local outline <const> = require "perigee.service.outline"
 ---@field kind "changed"|"added"|"removed"
 ---@field line integer in the new text; of a removed one in the old text
 
-local M <const> = {}
+local M <const> = { WHOLE_FILE = "whole file", MAIN_CHUNK = "main chunk" } -- names of what is no function
 
 local function grouped(functions)
   local groups <const> = {}
@@ -48,7 +48,7 @@ local function compare_top(old, new, add)
     local before <const>, after <const> = old.top[index], new.top[index]
     if not before or not after or before.text ~= after.text then
       local place <const> = after or new.top[#new.top]
-      return add("changed", "main chunk", place and place.line or 1)
+      return add("changed", M.MAIN_CHUNK, place and place.line or 1)
     end
   end
 end
@@ -62,7 +62,7 @@ local function compare_file(path, old, new)
   local list <const> = {}
   local function add(kind, name, line) list[#list + 1] = { path = path, name = name, kind = kind, line = line } end
   if not old or not new then
-    add(old and "removed" or "added", "whole file", 1)
+    add(old and "removed" or "added", M.WHOLE_FILE, 1)
   elseif old ~= new then
     local before <const>, after <const> = outline(old), outline(new)
     compare_top(before, after, add)
@@ -93,7 +93,7 @@ end
 function M.functions(old, new)
   local list <const> = {}
   for _, path in ipairs(sorted_paths(old, new)) do
-    table.move(compare_file(path, old[path], new[path]), 1, math.maxinteger, #list + 1, list)
+    for _, item in ipairs(compare_file(path, old[path], new[path])) do list[#list + 1] = item end
   end
   return list
 end
@@ -133,12 +133,14 @@ local function option_rows(service)
   return rows
 end
 
+local function function_row(item)
+  if item.name == M.WHOLE_FILE then return { "file", item.path, item.kind } end
+  return { "function", item.name, ("%-7s  %s:%d"):format(item.kind, item.path, item.line) }
+end
+
 local function function_rows(service)
   local rows <const> = {}
-  for i, item in ipairs(service.functions or {}) do
-    local place <const> = ("%s:%d"):format(item.path:match "[^/]+$", item.line)
-    rows[i] = { "function", item.name, ("%s  %s"):format(item.kind, place) }
-  end
+  for i, item in ipairs(service.functions or {}) do rows[i] = function_row(item) end
   return rows
 end
 

@@ -4,6 +4,7 @@
 local core <const> = require "core.task"
 local environment <const> = require "perigee.service.environment"
 local new_sources <const> = require "perigee.service.sources"
+local traceback <const> = require "perigee.service.traceback"
 
 ---@class perigee.service.Generation
 ---@field service perigee.Service
@@ -38,19 +39,12 @@ function Generation:__tostring()
   return ("%s, generation %d (%s)"):format(self.service, self.number, self.state)
 end
 
---- An error value with a traceback that ends where the script begins.
-local function with_traceback(value)
-  if type(value) == "userdata" then return value end
-  local traceback <const> = debug.traceback("", 2):gsub("\n%s*%[C%]: in function 'xpcall'.*$", "")
-  return { message = tostring(value), traceback = traceback:gsub("^\n", "") }
-end
-
 --- Calls functions of the script, each protected.
 ---@param functions function[]
 ---@param on_failure fun(message: string, fields: { traceback: string })
 function Generation.call_all(functions, on_failure)
   for _, f in ipairs(functions) do
-    local ok <const>, failure <const> = xpcall(f, with_traceback)
+    local ok <const>, failure <const> = xpcall(f, traceback.handler)
     if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
     if not ok then on_failure(failure.message, { traceback = failure.traceback }) end
   end
@@ -66,7 +60,7 @@ end
 local function run_main(self, chunk, seconds)
   local ok, failure
   self.loading = true
-  local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, with_traceback) end)
+  local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, traceback.handler) end)
   local _, why, code = main:join(seconds)
   self.loading = false
   if ok then return check_given(self) end
@@ -156,13 +150,12 @@ function M.new(service, given, texts)
   local sources <const> = new_sources(texts)
   local self <const> = setmetatable({
     service = service, name = service.name, path = service.path, given = given, dev = service.dev,
-    number = service.next_number, replaces = service.generation, sources = sources,
+    number = service:next_number(), replaces = service.generation, sources = sources,
     servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
     began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
   }, Generation)
   self.environment = environment(service.path, sources)
   self.scope = core.scope(self)
-  service.next_number = service.next_number + 1
   service.generations[self] = true
   return self
 end

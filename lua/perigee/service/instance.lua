@@ -10,7 +10,7 @@ local generations <const> = require "perigee.service.generation"
 ---@field dev boolean errors may be shown to clients
 ---@field generation perigee.service.Generation? the one that serves; nil until the first has loaded
 ---@field generations table<perigee.service.Generation, true> all that are alive; the keys are weak
----@field next_number integer of a generation
+---@field first_number integer of its first generation
 ---@field states table<string, perigee.service.State> what service.state keeps
 ---@field reloads integer
 ---@field failed_reloads integer
@@ -23,6 +23,12 @@ Service.__index = Service
 
 function Service:__tostring()
   return ("service: %s (%s)"):format(self.name, self.path)
+end
+
+--- The number of the generation that is loaded now.
+---@return integer
+function Service:next_number()
+  return self.generation and self.generation.number + 1 or self.first_number
 end
 
 --- Loads the script for the first time, and runs its main chunk to its end, which may be long for a client.
@@ -138,7 +144,7 @@ function M.new(path, given, dev)
     given = given or {},
     dev = dev or false,
     generations = setmetatable({}, { __mode = "k" }),
-    next_number = 1,
+    first_number = 1,
     states = {},
     reloads = 0,
     failed_reloads = 0,

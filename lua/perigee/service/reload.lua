@@ -8,6 +8,7 @@ local log <const> = require "perigee.log"
 ---@field message string with file and line
 ---@field traceback string?
 ---@field code string?
+---@field paths string[]? the files that the service was to be loaded from
 
 --- New versions that were loaded aside.
 ---@class perigee.service.Plan
@@ -93,7 +94,6 @@ function Plan:commit()
     local old <const> = candidate.service:commit(candidate)
     self.run:drain_generation(old)
     services[i] = { name = candidate.name, generation = candidate.number }
-    log.of(candidate.name).info("reloaded", { generation = candidate.number })
   end
   return services
 end
@@ -146,7 +146,7 @@ end
 local function prepare_one(plan, service, given, texts)
   local candidate <const>, failure <const> = service:prepare(given, texts)
   if not candidate then
-    failure.service = service.name
+    failure.service, failure.paths = service.name, service.attempted:paths()
     return nil, failure
   end
   table.insert(plan.candidates, candidate)
@@ -191,6 +191,15 @@ end
 function M.answer(failure)
   return { ok = false, message = failure.message, traceback = failure.traceback, service = failure.service,
     code = failure.code or "failed" }
+end
+
+--- Tells the log what was reloaded.
+---@param services { name: string, generation: integer }[]
+---@param workers integer?
+function M.tell(services, workers)
+  for _, service in ipairs(services) do
+    log.of(service.name).info("reloaded", { generation = service.generation, workers = workers })
+  end
 end
 
 --- Tells the log why nothing was reloaded.

@@ -111,20 +111,25 @@ end
 -- Reloading.
 
 --- What the services were loaded from.
----@return { texts: table, options: table } the files of each service by path, and the options of each
+---@return { texts: table, options: table, generations: table } the files of each service by path, its options, and the
+--- number of its generation
 function Run:version()
-  local texts <const>, options <const> = {}, {}
+  local texts <const>, options <const>, generations <const> = {}, {}, {}
   for _, service in ipairs(self.services) do
     texts[service.name], options[service.name] = service.generation.sources.texts, service.given
+    generations[service.name] = service.generation.number
   end
-  return { texts = texts, options = options }
+  return { texts = texts, options = options, generations = generations }
 end
 
 --- They are to be loaded from this, not from the files as they are now.
----@param version { texts: table, options: table }
+---@param version { texts: table, options: table, generations: table } see version
 function Run:use_version(version)
   self.texts = version.texts
-  for _, service in ipairs(self.services) do service.given = version.options[service.name] or {} end
+  for _, service in ipairs(self.services) do
+    service.given = version.options[service.name] or {}
+    service.first_number = version.generations[service.name] or 1
+  end
 end
 
 local function describe(plan)
@@ -139,7 +144,7 @@ local function reload_here(self, request)
   local plan <const>, failure <const> = reload.prepare(self, request.services)
   if request.dry_run then return plan and describe(plan) or reload.answer(failure) end
   local services <const> = plan and plan:commit()
-  if not plan then reload.report(failure) end
+  if services then reload.tell(services) else reload.report(failure) end
   if not request.services then self.reload_certificates() end
   return services and { ok = true, services = services } or reload.answer(failure)
 end

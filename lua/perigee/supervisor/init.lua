@@ -32,6 +32,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field manager perigee.systemd.Manager
 ---@field control perigee.supervisor.Control?
 ---@field version perigee.supervisor.Version what the workers run
+---@field attempted table<string, string[]> by service, the files of a version that could not be loaded
 ---@field reloading any a semaphore: one reload at a time
 ---@field tickets string the secret of TLS session tickets
 ---@field scope perigee.Scope of its own tasks
@@ -132,6 +133,7 @@ function Supervisor:on_ready()
   report.listening(self)
   self.listeners:close_spares()
   if not self:open_control() then return end
+  if self.watches then reload.watch(self, self.config) end
   if self.predecessor then self.predecessor:tell_ready() end
   self.predecessor = nil
   self.manager:notify("READY=1", ("MAINPID=%d"):format(system.pid()))
@@ -289,7 +291,8 @@ function M.new(arguments, predecessor)
     user = arguments.user, drain = arguments.drain, limit = arguments.processes, control_path = arguments.control,
     slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
     manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
-    version = { number = 0, texts = {}, options = {} }, reloading = semaphore(1),
+    watches = arguments.watch, config = arguments.config, attempted = {},
+    version = { number = 0, texts = {}, options = {}, generations = {} }, reloading = semaphore(1),
     scope = core.scope(), changed = core.waitlist(), ready = false, stopping = false, handed_over = false, shown = {},
     started = 1, turn = 0, began = core.now() }, Supervisor)
   if mode ~= "shared" then

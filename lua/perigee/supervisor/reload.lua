@@ -3,6 +3,7 @@
 
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
+local reload <const> = require "perigee.service.reload"
 
 local M <const> = {}
 
@@ -11,6 +12,7 @@ local M <const> = {}
 ---@field number integer counts the reloads
 ---@field texts table<string, table<string, string>>
 ---@field options table<string, table<string, string>>
+---@field generations table<string, integer> the numbers that the services' generations have
 
 local function failure(message, code)
   return { ok = false, message = "reload: " .. message, code = code }
@@ -71,6 +73,7 @@ local function prepare(supervisor, slots, request)
   end
   local problem <const> = failed(answers)
   if not problem then return answers end
+  if problem.service then supervisor.attempted[problem.service], problem.paths = problem.paths, nil end
   roll_back(supervisor, slots, request)
   return nil, problem
 end
@@ -79,7 +82,9 @@ end
 local function commit(supervisor, slots, request, version)
   local current <const> = supervisor.version
   current.number = current.number + 1
-  for name, texts in pairs(version.texts) do current.texts[name] = texts end
+  for name, texts in pairs(version.texts) do
+    current.texts[name], current.generations[name] = texts, current.generations[name] + 1
+  end
   current.options = version.options
   for _, slot in ipairs(slots) do slot.version = current.number end
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
@@ -108,11 +113,9 @@ end
 
 local function report(answer)
   if answer.ok then
-    for _, service in ipairs(answer.services) do
-      log.of(service.name).info("reloaded", { generation = service.generation, workers = answer.workers })
-    end
+    reload.tell(answer.services, answer.workers)
   else
-    log.of(answer.service or "perigee").error("not reloaded: " .. answer.message, { traceback = answer.traceback })
+    reload.report(answer)
   end
 end
 
@@ -125,6 +128,24 @@ function M.reload(supervisor, request)
   local answer <const> = run(supervisor, request)
   if not request.dry_run then report(answer) end
   return answer
+end
+
+--- Reloads services when one of their files is saved.
+---@param supervisor perigee.Supervisor
+---@param config string? a file whose change concerns all services
+function M.watch(supervisor, config)
+  local watching <const> = require "perigee.service.watching"
+  local function files()
+    local all <const> = {}
+    for name, texts in pairs(supervisor.version.texts) do
+      all[name] = {}
+      for _, path in ipairs(supervisor.attempted[name] or {}) do all[name][path] = false end
+      for path, text in pairs(texts) do all[name][path] = text end
+    end
+    return all
+  end
+  watching.start(supervisor.scope, { config = config, files = files,
+    reload = function(names) supervisor:reload { services = names } end })
 end
 
 --- A worker was being started while the others were reloaded: it follows them.
@@ -149,6 +170,7 @@ function M.on_loaded(supervisor, slot, version)
   local current <const> = supervisor.version
   if current.number == 0 and version then
     current.number, current.texts, current.options = 1, version.texts, version.options
+    current.generations = version.generations
     for _, other in ipairs(supervisor.slots) do other.version = 1 end
   elseif slot.version ~= current.number then
     supervisor.scope:spawn(M.catch_up, supervisor, slot)

@@ -168,7 +168,11 @@ function own_commands.prepare(self, request)
   if self.plan then self.plan:discard() end
   local plan <const>, failure <const> = reload.prepare(self.run, request.services, request.version)
   self.plan = plan
-  if not plan then return reload.answer(failure) end
+  if not plan then
+    local refusal <const> = reload.answer(failure)
+    refusal.paths = failure.paths
+    return refusal
+  end
   return { ok = true, version = not request.version and plan:version() or nil,
     plan = request.dry_run and plan:describe() or nil }
 end

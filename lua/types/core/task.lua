@@ -126,6 +126,16 @@ function M.counts() end
 ---@return { accepted: integer, requests: integer, datagrams: integer }
 function M.totals() end
 
+--- All tasks that are alive, in no order: `age` in seconds; `thread` is the task's coroutine, to be looked at only;
+--- `context` is that of its scope.
+---@return { id: integer, age: number, state: "ready"|"running"|"waiting"|"ending", kind: "connection"|"request"|"websocket"|"datagram"|"task", context: any, thread: thread }[]
+function M.list() end
+
+--- Cancels a task.
+---@param id integer
+---@return boolean killed false: there is no such task
+function M.kill(id) end
+
 --- A full collection, and idle memory back to the system.
 function M.trim() end
 

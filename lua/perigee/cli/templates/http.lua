@@ -62,7 +62,7 @@ local json <const> = require "perigee.codec.json"
 local net <const> = require "perigee.net"
 local testing <const> = require "perigee.testing"
 
-local script <const> = debug.getinfo(1, "S").source:match "^@(.*/)" .. "../{{NAME}}.lua"
+local script <const> = (debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "../{{NAME}}.lua"
 
 describe("{{NAME}}", function()
   local server

@@ -43,7 +43,7 @@ end)
 local net <const> = require "perigee.net"
 local testing <const> = require "perigee.testing"
 
-local script <const> = debug.getinfo(1, "S").source:match "^@(.*/)" .. "../{{NAME}}.lua"
+local script <const> = (debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "../{{NAME}}.lua"
 
 describe("{{NAME}}", function()
   -- A server of its own for each test, at a free port; it is stopped when the test ends.
