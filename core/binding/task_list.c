@@ -23,7 +23,6 @@ static void push_description(lua_State *L, struct task *task) {
     static const char *const states[] = {"ready", "running", "waiting", "ending"};
     static const char *const kinds[] = {"task", "connection", "request", "websocket", "datagram"};
     const struct runtime *runtime = task_runtime(task);
-    int context = scope_root(task)->context;
     lua_createtable(L, 0, 6);
     lua_pushinteger(L, task->id);
     lua_setfield(L, -2, "id");
@@ -31,14 +30,14 @@ static void push_description(lua_State *L, struct task *task) {
     lua_setfield(L, -2, "age");
     set_string(L, "state", states[task->state]);
     set_string(L, "kind", kinds[task->kind]);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, context == LUA_NOREF ? LUA_REFNIL : context);
+    scope_push_context(L, scope_root(task));
     lua_setfield(L, -2, "context");
     lua_pushvalue(L, -2);
     lua_setfield(L, -2, "thread");
 }
 
 /* task.list() -> { { id=, age=, state=, kind=, context=, thread= }, ... } */
-static int list(lua_State *L) {
+static int list_tasks(lua_State *L) {
     int count = 0;
     struct task *task;
     lua_settop(L, 0);
@@ -55,7 +54,7 @@ static int list(lua_State *L) {
 }
 
 /* task.kill(id) -> whether there is such a task: it is cancelled */
-static int kill(lua_State *L) {
+static int kill_task(lua_State *L) {
     lua_Integer id = luaL_checkinteger(L, 1);
     struct task *task;
     lua_rawgeti(L, LUA_REGISTRYINDEX, runtime_of(L)->threads);
@@ -68,6 +67,6 @@ static int kill(lua_State *L) {
 }
 
 void task_list_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"list", list}, {"kill", kill}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"list", list_tasks}, {"kill", kill_task}, {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

@@ -86,13 +86,9 @@ static void push_traceback(lua_State *L, const struct task *task) {
     lua_concat(L, 3);
 }
 
-static void push_context(lua_State *L, const struct task *task) {
-    scope_push_context(L, scope_root(task));
-}
-
 /* Once for a slice, and once more when it is stopped. */
 static void take_traceback(lua_State *L, struct watchdog *watchdog, const struct runtime *runtime) {
-    push_context(L, runtime->current);
+    scope_push_context(L, scope_root(runtime->current));
     lua_setfield(L, LUA_REGISTRYINDEX, CONTEXT);
     push_traceback(L, runtime->current);
     lua_setfield(L, LUA_REGISTRYINDEX, TRACEBACK);
@@ -176,7 +172,7 @@ static int tell(lua_State *L) {
         lua_getfield(L, LUA_REGISTRYINDEX, CONTEXT);
     } else {
         lua_pushnil(L);
-        push_context(L, runtime_of(L)->current);
+        scope_push_context(L, scope_root(runtime_of(L)->current));
     }
     lua_pushboolean(L, watchdog->is_stopped);
     lua_call(L, 4, 0);

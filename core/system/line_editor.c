@@ -33,6 +33,7 @@ struct line_editor {
     int interrupted;
 };
 
+/* It stays loaded, since what it uses keeps memory for the next time. */
 static int library_load(struct library *library) {
     const struct {
         const char *name;
@@ -49,7 +50,7 @@ static int library_load(struct library *library) {
         {"history", &library->history},
         {"el_push", &library->push},
     };
-    library->handle = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL);
+    library->handle = dlopen("libedit.so.2", RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
     if (!library->handle) return -1;
     for (size_t i = 0; i < sizeof symbols / sizeof *symbols; i++) {
         void *symbol = dlsym(library->handle, symbols[i].name);
@@ -73,6 +74,15 @@ static char *give_prompt(EditLine *edit) {
     return (char *)reading->prompt;
 }
 
+static unsigned char take_completion(EditLine *edit, struct terminal_completion *completion) {
+    unsigned char result = completion->shown ? CC_REDISPLAY : completion->inserted ? CC_REFRESH : CC_REFRESH_BEEP;
+    if (completion->inserted) reading->library.insert(edit, completion->inserted);
+    if (completion->shown) printf("\n%s\n", completion->shown);
+    free(completion->inserted);
+    free(completion->shown);
+    return result;
+}
+
 /* TAB behind a blank indents. */
 static unsigned char on_tab(EditLine *edit, int key) {
     (void)key;
@@ -81,13 +91,7 @@ static unsigned char on_tab(EditLine *edit, int key) {
     struct terminal_completion completion = {NULL, NULL};
     if (length == 0 || strchr(" \t", line->cursor[-1])) return reading->library.insert(edit, "  "), CC_REFRESH;
     reading->completer->complete(reading->completer, line->buffer, length, &completion);
-    int nothing = !completion.inserted && !completion.shown;
-    if (completion.inserted) reading->library.insert(edit, completion.inserted);
-    if (completion.shown) printf("\n%s\n", completion.shown);
-    int redisplay = completion.shown != NULL;
-    free(completion.inserted);
-    free(completion.shown);
-    return nothing ? CC_REFRESH_BEEP : redisplay ? CC_REDISPLAY : CC_REFRESH;
+    return take_completion(edit, &completion);
 }
 
 /* As if Enter had been pressed, which leaves the screen in order; the line is not wanted. */

@@ -70,7 +70,7 @@ describe("a watch of files", function()
     assert.same({ "new.lua" }, names(watch))
   end)
 
-  it_watches("tells when the directory itself is removed, and watches it again when it is added again", function(directory, watch)
+  it_watches("tells when the directory itself is removed, and watches it once added again", function(directory, watch)
     sh("rm -r %s", directory)
     local told <const> = names(watch)
     assert.equal("", told[#told])
@@ -112,7 +112,7 @@ describe("a watch of files", function()
     assert.same({ "" }, names(watch))
   end)
 
-  it_watches("tells once of a directory that was added by two paths, and goes on when one is removed", function(directory, watch)
+  it_watches("tells once of a directory of two paths, and goes on when one is removed", function(directory, watch)
     local other <const> = directory .. "/."
     assert.is_true(watch:add(other))
     sh("echo x > %s/a.lua", directory)

@@ -46,8 +46,8 @@ local function it_watches(name, test)
   end)
 end
 
---- Waits for the calls that are expected. That there are no more is seen by a last change: it is told after whatever was
---- to be told before.
+--- Waits for the calls that are expected. That there are no more is seen by a last change: it is told after whatever
+--- was to be told before.
 local function assert_calls(at, expected)
   helper.eventually(function() return #at.calls >= #expected end)
   sh("echo 1 >> %slast.lua", at.base)
@@ -60,7 +60,9 @@ describe("the watch of files", function()
   helper.leaves_nothing(before_each, after_each)
 
   for what, options in pairs {
-    ["vim"] = "", ["vim that renames"] = "--cmd 'set backupcopy=no'", ["vim that copies"] = "--cmd 'set backupcopy=yes'",
+    ["vim"] = "",
+    ["vim that renames"] = "--cmd 'set backupcopy=no'",
+    ["vim that copies"] = "--cmd 'set backupcopy=yes'",
     ["vim that renames and keeps a backup"] = "--cmd 'set backupcopy=no backup'",
     ["vim that swaps"] = "--cmd 'set swapfile'",
   } do

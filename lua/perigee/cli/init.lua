@@ -33,6 +33,15 @@ local function processes(text)
   return nil, "a number from 1 to 100000"
 end
 
+local UNITS <const> = { [""] = 1, K = 1 << 10, M = 1 << 20, G = 1 << 30, T = 1 << 40 }
+
+local function size(text)
+  local number <const>, unit <const> = text:match "^(%d+%.?%d*)([KMGT]?)$"
+  local bytes <const> = number and math.floor(tonumber(number) * UNITS[unit])
+  if bytes and (bytes == 0 or bytes >= 1 << 20) then return math.tointeger(bytes) end
+  return nil, "bytes such as 512M or 2G, at least 1M, or 0 for no limit"
+end
+
 local control <const> = { name = "control", value = "PATH", help = "the process's control socket" }
 
 local scripts <const> = { name = "scripts", shown = "SCRIPT", many = true, help = "a service in Lua" }
@@ -61,6 +70,12 @@ local specification <const> = {
         { name = "process-per-client", help = "each connection gets a process of its own" },
         { name = "processes", value = "NUMBER", convert = processes, default = 256,
           help = "that there may be with --process-per-client" },
+        { name = "warn-after", value = "SECONDS", convert = seconds, default = 0.1,
+          help = "log what computes for so long without waiting; 0: never" },
+        { name = "stop-after", value = "SECONDS", convert = seconds, default = 5,
+          help = "stop a task that computes for so long without waiting; 0: never" },
+        { name = "memory", value = "SIZE", convert = size,
+          help = "that scripts may have in a process: 512M, 2G; 0: no limit; default: half of what there is" },
         { name = "user", value = "NAME[:GROUP]", help = "whose rights remain when the addresses are bound" },
         { name = "control", value = "PATH", help = "where to make the control socket" },
       },

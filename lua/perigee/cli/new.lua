@@ -61,12 +61,13 @@ local function make(directory, files)
   return write(files)
 end
 
-local function report(kind, script, spec, try)
+local function report(script, spec, try)
   local run <const>, test <const> = "perigee run " .. quoted(script) .. " --watch", "perigee test " .. quoted(spec)
-  local width <const> = math.max(#run, #test)
-  print(("made %s and %s, a service of %s"):format(script, spec, kind))
-  print(("  %-" .. width .. "s   serves it, and takes each change when you save; try %s"):format(run, try))
-  print(("  %-" .. width .. "s   runs its spec"):format(test))
+  local line <const> = ("  %%-%ds   # %%s"):format(math.max(#run, #test))
+  print(("made %s and %s\n"):format(script, spec))
+  print(line:format(run, "serves it, and takes each change when it is saved"))
+  print(line:format(test, "runs its spec"))
+  print("\ntry: " .. try)
 end
 
 ---@param arguments { kind: string, name: string, directory: string }
@@ -81,7 +82,7 @@ function M.main(arguments)
   local made <const>, message <const> = make(arguments.directory, {
     { path = script, text = fill(template.service, values) }, { path = spec, text = fill(template.spec, values) } })
   if not made then return complain(message) end
-  report(arguments.kind, script, spec, template.try)
+  report(script, spec, template.try)
   return 0
 end
 

@@ -29,6 +29,8 @@ function M.main(arguments)
   end
   for _, service in ipairs(answer.services) do
     print(("reloaded %s: generation %d"):format(service.name, service.generation))
+    for _, address in ipairs(service.opened) do print("  listening on " .. address) end
+    for _, address in ipairs(service.closed) do print("  listening no more on " .. address) end
   end
   return 0
 end

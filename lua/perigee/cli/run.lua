@@ -3,6 +3,7 @@
 
 local core <const> = require "core.task"
 local given <const> = require "perigee.cli.given"
+local guard <const> = require "perigee.service.guard"
 local inherited <const> = require "perigee.process.inherited"
 local instance <const> = require "perigee.service.instance"
 local listener <const> = require "core.listener"
@@ -83,6 +84,7 @@ local function new_run(arguments)
 end
 
 local function be_worker(arguments, of)
+  guard.start(arguments, of.report_number)
   local run <const> = new_run(arguments)
   service.worker = of.number
   server.supplier = function(...) return of:supply(...) end
@@ -97,6 +99,7 @@ end
 
 --- This process alone, which may have been started by another one's process.start.
 local function be_single(arguments)
+  guard.start(arguments)
   local run <const> = new_run(arguments)
   run.on_loaded, run.on_failed = report_addresses, report_failure
   local alone <const>, message <const> = single.new(run, arguments, inherited.channel == nil)

@@ -1,67 +1,95 @@
---- perigee status: a running process, its workers and where it listens.
+--- perigee status: a running process, where it listens, its services and its workers.
 
 local client <const> = require "perigee.supervisor.client"
+local columns <const> = require "perigee.cli.columns"
 local json <const> = require "perigee.codec.json"
+local overview <const> = require "perigee.cli.overview"
 
 local M <const> = {}
 
-local COLUMNS <const> = { "worker", "pid", "state", "age", "restarts", "connections", "requests", "memory" }
+local WIDTH <const> = 100
 
---- "3d 4h", "12m 5s": the two largest units.
-local function duration(seconds)
-  local units <const> = { { 86400, "d" }, { 3600, "h" }, { 60, "m" }, { 1, "s" } }
-  local rest, parts <const> = math.floor(seconds), {}
-  for _, unit in ipairs(units) do
-    local count <const> = rest // unit[1]
-    if count > 0 and #parts < 2 then parts[#parts + 1] = ("%d%s"):format(count, unit[2]) end
-    rest = rest % unit[1]
-  end
-  return #parts > 0 and table.concat(parts, " ") or "0s"
+local function summary(status)
+  return ("perigee %d: %s, for %s, %s"):format(status.pid, status.state, columns.duration(status.age),
+    columns.bytes(status.memory))
 end
 
-local function mebibytes(bytes)
-  return bytes and ("%.1f MiB"):format(bytes / 1048576) or "-"
+local function listener_rows(listeners)
+  local rows <const> = {}
+  for i, listener in ipairs(listeners or {}) do rows[i] = { listener.service, listener.address } end
+  return rows
 end
 
-local function cell(worker, name)
-  local value <const> = worker[name]
-  if value == nil then return "-" end
-  if name == "age" then return duration(value) end
-  if name == "memory" then return mebibytes(value) end
-  return tostring(value)
-end
-
-local function rows_of(workers)
-  local rows <const> = { COLUMNS }
-  for i, worker in ipairs(workers) do
-    rows[i + 1] = {}
-    for column, name in ipairs(COLUMNS) do rows[i + 1][column] = cell(worker, name) end
+local function service_rows(services)
+  local rows <const> = { { "service", "generation", "since", "reloads", "connections", "tasks" } }
+  for _, service in ipairs(services) do
+    rows[#rows + 1] = { service.name, overview.generation_text(service), columns.duration(service.age),
+      overview.reloads_text(service), tostring(service.connections), tostring(service.tasks) }
   end
   return rows
 end
 
---- Columns as wide as their widest cell.
-local function table_text(rows)
-  local widths <const>, lines <const> = {}, {}
-  for column in ipairs(COLUMNS) do
-    widths[column] = 0
-    for _, row in ipairs(rows) do widths[column] = math.max(widths[column], #row[column]) end
+local function number_text(number)
+  return number and ("%d"):format(number) or "-"
+end
+
+-- Of each worker: title, and text.
+local CELLS <const> = {
+  { "worker", function(worker) return number_text(worker.worker) end },
+  { "pid", function(worker) return number_text(worker.pid) end },
+  { "state", function(worker) return worker.state or "-" end },
+  { "age", function(worker) return columns.duration(worker.age) end },
+  { "restarts", function(worker) return number_text(worker.restarts) end },
+  { "connections", function(worker) return number_text(worker.connections) end },
+  { "requests", function(worker) return number_text(worker.requests) end },
+  { "memory", function(worker) return columns.bytes(worker.memory) end },
+  { "heap", function(worker) return columns.bytes(worker.heap) end },
+  { "lag", function(worker) return columns.milliseconds(worker.lag) end },
+}
+
+local function is_shown(title, status)
+  return status.mode ~= "single" or title ~= "worker" and title ~= "restarts"
+end
+
+local function worker_row(worker, status)
+  local row <const> = {}
+  for _, cell in ipairs(CELLS) do
+    if is_shown(cell[1], status) then row[#row + 1] = worker and cell[2](worker) or cell[1] end
   end
-  for i, row in ipairs(rows) do
-    local cells <const> = {}
-    for column, text in ipairs(row) do cells[column] = text .. (" "):rep(widths[column] - #text) end
-    lines[i] = (table.concat(cells, "  "):gsub("%s+$", ""))
+  return row
+end
+
+local function worker_lines(status)
+  local rows <const>, right <const> = { worker_row(nil, status) }, {}
+  for column, title in ipairs(rows[1]) do right[column] = title ~= "state" end
+  for _, worker in ipairs(status.workers) do rows[#rows + 1] = worker_row(worker, status) end
+  return columns.text(rows, { right = right })
+end
+
+local function alive_text(status)
+  local lines <const> = {}
+  for _, generation in ipairs(overview.alive(status)) do
+    lines[#lines + 1] = generation.title
+    for _, holder in ipairs(generation.holders) do lines[#lines + 1] = columns.cut("  " .. holder, WIDTH) end
   end
   return table.concat(lines, "\n")
 end
 
-local function summary(status)
-  local lines <const> = { ("perigee %d: %s, for %s, %s"):format(status.pid, status.state, duration(status.age),
-    mebibytes(status.memory)) }
-  for _, listener in ipairs(status.listeners) do
-    lines[#lines + 1] = ("  %s  %s"):format(listener.service, listener.address)
+--- A status, for people. What a silent worker has not told is shown as "-".
+---@param status table answer.status
+---@return string text without a line feed at its end
+function M.text(status)
+  local parts <const>, listeners <const> = { summary(status) }, listener_rows(status.listeners)
+  if #listeners > 0 then parts[1] = parts[1] .. "\n" .. columns.text(listeners, { indent = 2 }) end
+  local services <const> = overview.services(status)
+  if #services > 0 then
+    parts[#parts + 1] = columns.text(service_rows(services), { right = { [2] = true, [3] = true, [5] = true, [6] = true } })
   end
-  return table.concat(lines, "\n")
+  parts[#parts + 1] = worker_lines(status)
+  for _, text in ipairs { table.concat(overview.slices(status), "\n"), alive_text(status) } do
+    if text ~= "" then parts[#parts + 1] = text end
+  end
+  return table.concat(parts, "\n\n")
 end
 
 ---@param arguments { control: string?, json: boolean? }
@@ -73,11 +101,7 @@ function M.main(arguments)
     return 1
   end
   conn:close()
-  if arguments.json then
-    print(json.encode(answer.status, { sort_keys = true }))
-  else
-    print(summary(answer.status) .. "\n\n" .. table_text(rows_of(answer.status.workers)))
-  end
+  print(arguments.json and json.encode(answer.status, { sort_keys = true }) or M.text(answer.status))
   return 0
 end
 

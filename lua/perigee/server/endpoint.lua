@@ -139,7 +139,11 @@ function Endpoint:take_over(scope)
     if self.supply and self.supply.opened then self.supply.opened(self.sockets) end
     self:begin()
   end
-  if targets.is_descriptor(self.target.at) then self.target.at:close() end
+  if targets.is_descriptor(self.target.at) then
+    self.target.at:close()
+  elseif self.supply and self.supply.taken then
+    self.supply.taken(self.target.at)
+  end
   self.address = self.sockets[1].address
   source.sockets = {}
 end

@@ -134,6 +134,7 @@ end
 ---@field descriptors perigee.Descriptor[] listening, or bound for UDP
 ---@field options table? to be added to the user's
 ---@field opened fun(sockets: any[])? is told what became of the descriptors
+---@field taken fun(at: perigee.Address)? is told when a newer version serves them, and as what
 
 --- Who gives the sockets for addresses, instead of the system: a supervisor, or whoever started this process. Returns
 --- nil for an address that is to be bound here; nil, message, code for one that cannot be had.

@@ -10,37 +10,50 @@ local outline <const> = require "perigee.service.outline"
 
 local M <const> = { WHOLE_FILE = "whole file", MAIN_CHUNK = "main chunk" } -- names of what is no function
 
-local function grouped(functions)
+local function code_of(unit)
+  return table.concat(unit.code, "\0")
+end
+
+local function grouped(functions, key_of)
   local groups <const> = {}
   for _, unit in ipairs(functions) do
-    groups[unit.key] = groups[unit.key] or {}
-    table.insert(groups[unit.key], unit)
+    local key <const> = key_of(unit)
+    groups[key] = groups[key] or {}
+    table.insert(groups[key], unit)
   end
   return groups
 end
 
-local function take_equal(units, code)
-  for index, unit in ipairs(units) do
-    if table.concat(unit.code, "\0") == code then return table.remove(units, index) end
+--- Takes those out that both have, by their keys and, of several with one key, in their order. What is left of each.
+---@param found fun(new: perigee.service.Outlined, old: perigee.service.Outlined)
+local function match(old, new, key_of, found)
+  local groups <const>, rest_new <const>, rest_old <const>, taken <const> = grouped(old, key_of), {}, {}, {}
+  for _, unit in ipairs(new) do
+    local partner <const> = table.remove(groups[key_of(unit)] or {}, 1)
+    if partner then
+      taken[partner] = true
+      found(unit, partner)
+    else
+      rest_new[#rest_new + 1] = unit
+    end
   end
+  for _, unit in ipairs(old) do
+    if not taken[unit] then rest_old[#rest_old + 1] = unit end
+  end
+  return rest_old, rest_new
 end
 
---- Pairs of functions that are called the same: those whose code is equal, then the others in their order.
-local function compare_group(old, new, add)
-  local rest <const> = {}
-  for _, unit in ipairs(new) do
-    if not take_equal(old, table.concat(unit.code, "\0")) then rest[#rest + 1] = unit end
-  end
-  for index, unit in ipairs(rest) do add(old[index] and "changed" or "added", unit.name, unit.line) end
-  for index = #rest + 1, #old do add("removed", old[index].name, old[index].line) end
-end
+local function key_and_code(unit) return unit.key .. "\0" .. code_of(unit) end
+local function kind_and_code(unit) return unit.kind .. "\0" .. code_of(unit) end
+local function key_alone(unit) return unit.key end
 
 local function compare_functions(old, new, add)
-  local before <const>, after <const> = grouped(old.functions), grouped(new.functions)
-  for key, units in pairs(after) do compare_group(before[key] or {}, units, add) end
-  for key, units in pairs(before) do
-    if not after[key] then compare_group(units, {}, add) end
-  end
+  local function nothing() end
+  local before, after = match(old.functions, new.functions, key_and_code, nothing)
+  before, after = match(before, after, kind_and_code, nothing)
+  before, after = match(before, after, key_alone, function(unit) add("changed", unit.name, unit.line) end)
+  for _, unit in ipairs(before) do add("removed", unit.name, unit.line) end
+  for _, unit in ipairs(after) do add("added", unit.name, unit.line) end
 end
 
 local function compare_top(old, new, add)

@@ -7,6 +7,7 @@ local tokens_of <const> = require "perigee.service.tokens"
 ---@class perigee.service.Outlined
 ---@field name string "Client:join", "commands.help", "helper in Client.new", "function at line 12"
 ---@field key string the same for the same function in another version of the text, as far as one can tell
+---@field kind string the same for all anonymous functions; of others the key
 ---@field line integer where it begins
 ---@field code string[] equal where the compiled code is
 
@@ -96,8 +97,10 @@ end
 local function new_unit(reader, index, name, outer)
   local line <const> = reader.tokens[index].line
   local unit <const> = { name = name or "function at line " .. line, line = line, code = {},
-    key = name or "function " .. call_text(reader, index) }
-  if outer then unit.name, unit.key = unit.name .. " in " .. outer.name, unit.key .. " in " .. outer.key end
+    key = name or "function " .. call_text(reader, index), kind = name or "function" }
+  if outer then
+    unit.name, unit.key, unit.kind = name .. " in " .. outer.name, name .. " in " .. outer.key, name .. " in " .. outer.kind
+  end
   table.insert(reader.outline.functions, unit)
   return unit
 end

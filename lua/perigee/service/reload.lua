@@ -85,15 +85,32 @@ function Plan:version()
   return { texts = texts, options = self.options }
 end
 
+--- What became of one service.
+---@class perigee.service.Reloaded
+---@field name string
+---@field generation integer
+---@field opened string[] addresses that are served from now on
+---@field closed string[] addresses that are served no more
+
+local function addresses(listeners, kind)
+  local list <const> = {}
+  for _, listener in ipairs(listeners) do
+    if listener.kind == kind then list[#list + 1] = listener.address end
+  end
+  return list
+end
+
 --- All new versions take over, in this pass of the loop.
----@return { name: string, generation: integer }[]
+---@return perigee.service.Reloaded[]
 function Plan:commit()
   local services <const> = {}
   self.is_over = true
   for i, candidate in ipairs(self.candidates) do
+    local listeners <const> = listeners_of(candidate)
     local old <const> = candidate.service:commit(candidate)
     self.run:drain_generation(old)
-    services[i] = { name = candidate.name, generation = candidate.number }
+    services[i] = { name = candidate.name, generation = candidate.number,
+      opened = addresses(listeners, "opened"), closed = addresses(listeners, "closed") }
   end
   return services
 end
@@ -194,11 +211,14 @@ function M.answer(failure)
 end
 
 --- Tells the log what was reloaded.
----@param services { name: string, generation: integer }[]
+---@param services perigee.service.Reloaded[]
 ---@param workers integer?
 function M.tell(services, workers)
   for _, service in ipairs(services) do
-    log.of(service.name).info("reloaded", { generation = service.generation, workers = workers })
+    local logs <const> = log.of(service.name)
+    logs.info("reloaded", { generation = service.generation, workers = workers })
+    for _, address in ipairs(service.opened) do logs.info("listening", { address = address, workers = workers }) end
+    for _, address in ipairs(service.closed) do logs.info("listening no more", { address = address }) end
   end
 end
 

@@ -47,8 +47,10 @@ local function answer_of(target, line)
 end
 
 --- Lists stay lists in JSON, also when they are empty.
-local LISTS <const> = { alive = true, functions = true, holders = true, listeners = true, names = true, options = true,
-  services = true, state = true, tasks = true, workers = true }
+local LISTS <const> = {}
+for name in ("alive closed functions holders listeners names opened options services state tasks workers"):gmatch "%a+" do
+  LISTS[name] = true
+end
 
 local function mark_lists(value, seen)
   if type(value) ~= "table" or seen[value] then return value end

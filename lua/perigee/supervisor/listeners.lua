@@ -36,10 +36,6 @@ local sockets <const> = require "perigee.supervisor.sockets"
 local Listeners <const> = {}
 Listeners.__index = Listeners
 
-local function key_of(request)
-  return ("%s %s %d"):format(request.service, request.url, request.occurrence)
-end
-
 local function is_wildcard_of(spare, place)
   return spare.foreign and spare.place:gsub(" :: ", " 0.0.0.0 ") == place
 end
@@ -89,7 +85,7 @@ end
 ---@return string? code
 function Listeners:find(request, number)
   local _ <close> = self.binding:acquire()
-  local key <const> = key_of(request)
+  local key <const> = sockets.key_of(request.service, request.url, request.occurrence)
   if self.entries[key] then return self.entries[key] end
   local entry, message, code = from_spares(self, request, key)
   if not entry then entry, message, code = bind_first(self, request, number) end
@@ -172,9 +168,19 @@ function Listeners:export()
   return records, list
 end
 
---- The versions that were being loaded serve now.
-function Listeners:commit()
+--- The versions that were being loaded serve now; they may speak something else at an address than those before.
+---@param urls table<string, string>[] of workers: the address of each key
+function Listeners:commit(urls)
   for _, entry in pairs(self.entries) do entry.aside = nil end
+  for _, named in ipairs(urls) do
+    for key, url in pairs(named) do
+      local entry <const> = self.entries[key]
+      if entry then
+        entry.url = url
+        entry.address = address_of(url, select(2, next(entry.held)))
+      end
+    end
+  end
 end
 
 local function close_entry(entry, handed_over)

@@ -50,8 +50,8 @@ end
 local function close_unused(supervisor, answers)
   local used <const> = {}
   for _, answer in ipairs(answers) do
-    if not answer.keys then return end -- it cannot say
-    for _, key in ipairs(answer.keys) do used[key] = true end
+    if not answer.urls then return end -- it cannot say
+    for key in pairs(answer.urls) do used[key] = true end
   end
   supervisor.listeners:keep(used)
 end
@@ -88,7 +88,9 @@ local function commit(supervisor, slots, request, version)
   current.options = version.options
   for _, slot in ipairs(slots) do slot.version = current.number end
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
-  supervisor.listeners:commit()
+  local urls <const> = {}
+  for _, answer in ipairs(answers) do urls[#urls + 1] = answer.urls end
+  supervisor.listeners:commit(urls)
   close_unused(supervisor, answers)
   for _, answer in ipairs(answers) do
     if answer.ok then return { ok = true, services = answer.services, workers = #slots } end

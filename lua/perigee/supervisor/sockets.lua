@@ -27,6 +27,15 @@ function M.place_of_url(url)
   return found and M.place_of(M.kind_of(url), found[1])
 end
 
+--- What the supervisor and its workers call an address of a service: the same whatever is spoken there.
+---@param service string
+---@param url string
+---@param occurrence integer the service's first, second ... server of that place
+---@return string
+function M.key_of(service, url, occurrence)
+  return ("%s %s %d"):format(service, M.place_of_url(url), occurrence)
+end
+
 --- Is it bound where any free port was asked for?
 ---@param url string
 ---@return boolean

@@ -13,6 +13,7 @@ local tls <const> = require "perigee.tls"
 --- What a service has of one address.
 ---@class perigee.supervisor.Claim
 ---@field key string
+---@field url string
 ---@field granted boolean? the supervisor has given its sockets
 ---@field sockets any[]? that it is served by; nil: not yet
 ---@field adopted integer connections that the supervisor has passed
@@ -50,7 +51,7 @@ end
 local function free_occurrence(self, service, url)
   local occurrence = 1
   while true do
-    local key <const> = ("%s %s %d"):format(service, url, occurrence)
+    local key <const> = sockets.key_of(service, url, occurrence)
     if not self.claims[key] or not is_open(self.claims[key]) then return occurrence, key end
     if not sockets.is_any_port(url) then return nil, ("listen on %s: Address already in use"):format(url), "exists" end
     occurrence = occurrence + 1
@@ -98,18 +99,20 @@ function Worker:supply(service, at, options, is_aside)
   local url <const> = tostring(at)
   local occurrence <const>, key <const>, word <const> = free_occurrence(self, service, url)
   if not occurrence then return nil, key, word end
-  local claim <const> = { key = key, adopted = 0, adoption = core.waitlist() }
+  local claim <const> = { key = key, url = url, adopted = 0, adoption = core.waitlist() }
   self.claims[key] = claim
   local _ <close> = finally(function()
     if not claim.granted then self.claims[key] = nil end
   end)
   local kind <const> = sockets.kind_of(url)
   local descriptors <const>, message <const>, code <const> = ask(self, { service = service, url = url,
-    occurrence = occurrence, aside = is_aside or nil, options = sockets.options_of(kind, options), limit = options and options.max_connections })
+    occurrence = occurrence, aside = is_aside or nil, options = sockets.options_of(kind, options),
+    limit = options and options.max_connections })
   if not descriptors then return nil, message, code end
   claim.granted = true
   return { descriptors = descriptors, options = server_options(self, url),
-    opened = function(opened) self:take(claim, opened) end }
+    opened = function(opened) self:take(claim, opened) end,
+    taken = function(target) claim.url = tostring(target) end }
 end
 
 function Worker:take(claim, opened)
@@ -154,13 +157,13 @@ end
 
 local own_commands <const> = {}
 
---- The addresses that are served here, or prepared to be.
-local function keys_of(self)
-  local keys <const> = {}
+--- The addresses that are served here, or prepared to be, by key.
+local function urls_of(self)
+  local urls <const> = {}
   for key, claim in pairs(self.claims) do
-    if is_open(claim) then keys[#keys + 1] = key else self.claims[key] = nil end
+    if is_open(claim) then urls[key] = claim.url else self.claims[key] = nil end
   end
-  return keys
+  return urls
 end
 
 --- Loads versions aside: as they are now, or the one that the supervisor names.
@@ -183,14 +186,14 @@ function own_commands.commit(self, request)
   self.plan = nil
   local services <const> = plan:commit()
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, services = services, keys = keys_of(self) }
+  return { ok = true, services = services, urls = urls_of(self) }
 end
 
 function own_commands.rollback(self, request)
   if self.plan then self.plan:discard() end
   self.plan = nil
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, keys = keys_of(self) }
+  return { ok = true, urls = urls_of(self) }
 end
 
 --- Answers the supervisor.

@@ -16,7 +16,7 @@ local service <const> = require "perigee.service"
 local options <const> = service.options { listen = "http://127.0.0.1:9082" }
 
 -- What is to survive a reload is kept by a name; all else is made anew. Save this file under `run --watch`, or say
--- `perigee reload`: the count goes on. When the form of what is kept changes, raise its version, and bring the old along:
+-- `perigee reload`: the count goes on. When its form changes, raise its version, and bring the old along:
 --   service.state("calls", initial, { version = 2, migrate = function(old, from) return { count = old.count } end })
 local calls <const> = service.state("calls", function() return { count = 0 } end)
 
@@ -59,7 +59,7 @@ local function respond(call)
   end)
   if type(result) == "userdata" then error(result, 0) end -- this task is to end, say for a deadline
   local is_refusal <const> = type(result) == "table" and result.code
-  if not ok and not is_refusal then log.error("a method failed", { method = call.method, reason = tostring(result) }) end
+  if not ok and not is_refusal then log.error("a call failed", { method = call.method, reason = result }) end
   if call.id == nil then return end
   if ok then return result end
   return refuse(call.id, is_refusal or -32603, is_refusal and result.message or "Internal error")
@@ -99,7 +99,8 @@ describe("{{NAME}}", function()
   local function post(value)
     local body <const> = type(value) == "string" and value or json.encode(value)
     local conn <close> = assert(net.connect("tcp://127.0.0.1:" .. server.port, { timeout = 5 }))
-    conn:write(("POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body))
+    local head <const> = "POST / HTTP/1.1\r\nHost: test\r\nConnection: close\r\nContent-Length: %d\r\n\r\n"
+    conn:write(head:format(#body), body)
     local answer <const> = conn:read_all():match "\r\n\r\n(.*)$"
     return answer ~= "" and json.decode(answer) or nil
   end

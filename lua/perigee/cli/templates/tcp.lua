@@ -13,7 +13,7 @@ local service <const> = require "perigee.service"
 local options <const> = service.options { listen = "tcp://127.0.0.1:9000", line_limit = 4096 }
 
 -- What is to survive a reload is kept by a name; all else is made anew. Save this file under `run --watch`, or say
--- `perigee reload`: the count goes on. When the form of what is kept changes, raise its version, and bring the old along:
+-- `perigee reload`: the count goes on. When its form changes, raise its version, and bring the old along:
 --   service.state("lines", initial, { version = 2, migrate = function(old, from) return { count = old.count } end })
 local lines <const> = service.state("lines", function() return { count = 0 } end)
 
@@ -46,29 +46,33 @@ local testing <const> = require "perigee.testing"
 local script <const> = (debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "../{{NAME}}.lua"
 
 describe("{{NAME}}", function()
-  -- A server of its own for each test, at a free port; it is stopped when the test ends.
-  local function start()
-    local server <const> = testing.run(script, { listen = "tcp://127.0.0.1:0", line_limit = 100 })
+  local server
+
+  local function connect()
     local conn <const> = assert(net.connect(server.address, { timeout = 5 }))
     assert.equal("Hello. Say a line, or quit.", conn:read_line())
-    return conn, server
+    return conn
   end
 
+  -- A server of its own for each test, at a free port.
+  before_each(function() server = testing.run(script, { listen = "tcp://127.0.0.1:0", line_limit = 100 }) end)
+  after_each(function() server:close() end)
+
   it("counts the lines, and answers each in capitals", function()
-    local conn <close>, _ <close> = start()
-    conn:write("one\ntwo\n")
+    local conn <close> = connect()
+    conn:write "one\ntwo\n"
     assert.equal("1: ONE", conn:read_line())
     assert.equal("2: TWO", conn:read_line())
   end)
 
   it("ends the conversation at quit", function()
-    local conn <close>, _ <close> = start()
+    local conn <close> = connect()
     conn:write "quit\n"
     assert.equal("", conn:read_all())
   end)
 
   it("ends the conversation at a line over the limit", function()
-    local conn <close>, _ <close> = start()
+    local conn <close> = connect()
     conn:write(("x"):rep(101), "\n")
     assert.equal("", conn:read_all())
   end)

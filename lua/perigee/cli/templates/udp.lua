@@ -13,7 +13,7 @@ local service <const> = require "perigee.service"
 local options <const> = service.options { listen = "udp://127.0.0.1:9000", longest = 512 }
 
 -- What is to survive a reload is kept by a name; all else is made anew. Save this file under `run --watch`, or say
--- `perigee reload`: the count goes on. When the form of what is kept changes, raise its version, and bring the old along:
+-- `perigee reload`: the count goes on. When its form changes, raise its version, and bring the old along:
 --   service.state("seen", initial, { version = 2, migrate = function(old, from) return { count = old.count } end })
 local seen <const> = service.state("seen", function() return { count = 0 } end)
 
@@ -38,15 +38,18 @@ local testing <const> = require "perigee.testing"
 local script <const> = (debug.getinfo(1, "S").source:match "^@(.*/)" or "") .. "../{{NAME}}.lua"
 
 describe("{{NAME}}", function()
-  -- A server of its own for each test, at a free port; it is stopped when the test ends.
-  local function start()
-    local server <const> = testing.run(script, { listen = "udp://127.0.0.1:0", longest = 10 })
-    local socket <const> = assert(net.udp(nil, { connect = server.address, timeout = 5 }))
-    return socket, server
+  local server
+
+  local function connect()
+    return assert(net.udp(nil, { connect = server.address, timeout = 5 }))
   end
 
+  -- A server of its own for each test, at a free port.
+  before_each(function() server = testing.run(script, { listen = "udp://127.0.0.1:0", longest = 10 }) end)
+  after_each(function() server:close() end)
+
   it("counts the datagrams, and answers each", function()
-    local socket <close>, _ <close> = start()
+    local socket <close> = connect()
     for count = 1, 2 do
       socket:send "hello\n"
       assert.equal(count .. ": hello, 127.0.0.1\n", (socket:receive()))
@@ -54,7 +57,7 @@ describe("{{NAME}}", function()
   end)
 
   it("says nothing to a datagram that is too long", function()
-    local socket <close>, _ <close> = start()
+    local socket <close> = connect()
     socket:send(("x"):rep(11))
     socket:send "hi"
     assert.equal("1: hi, 127.0.0.1\n", (socket:receive()))

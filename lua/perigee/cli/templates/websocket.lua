@@ -18,8 +18,8 @@ local options <const> = service.options { listen = "http://127.0.0.1:9081", hist
 --   service.state("room", initial, { version = 2, migrate = function(old, from) old.topic = "" return old end })
 local room <const> = service.state("room", function() return { fanout = fanout.new(), history = {} } end)
 
--- A client ends on the code that it began with; what is `live` is called as it is now. So change what is said here while
--- the page is open, save, and say another thing.
+-- A client ends on the code that it began with; what is `live` is called as it is now. So change what is said here
+-- while the page is open, save, and say another thing.
 local say <const> = service.live("say", function(text)
   table.insert(room.history, text)
   if #room.history > options.history then table.remove(room.history, 1) end
@@ -27,17 +27,11 @@ local say <const> = service.live("say", function(text)
 end)
 
 local PAGE <const> = [[<!doctype html><meta charset="utf-8"><title>{{NAME}}</title>
-<form><input autofocus placeholder="say something"></form><pre></pre>
+<form><input autofocus></form><pre></pre>
 <script>
-const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket")
-const show = text => document.querySelector("pre").append(text + "\n")
-socket.onmessage = event => show(event.data)
-socket.onclose = () => show("(the server has gone: load the page again)")
-document.querySelector("form").onsubmit = event => {
-  event.preventDefault()
-  socket.send(event.target[0].value)
-  event.target.reset()
-}
+const socket = new WebSocket(location.origin.replace("http", "ws") + "/socket"), [form] = document.forms
+socket.onmessage = event => document.querySelector("pre").append(event.data + "\n")
+form.onsubmit = () => { socket.send(form[0].value); form.reset(); return false }
 </script>]]
 
 local app <const> = http.app()
@@ -54,8 +48,8 @@ end, { limit = options.limit })
 
 http.serve(options.listen, app)
 
--- Next: app:websocket("/rooms/{name}", function(socket, request) ... request.params.name ... end); more than a few lines
--- of page belong in files: app:static("/", service.path "public").
+-- Next: app:websocket("/rooms/{name}", f) is one for many rooms: f(socket, request) finds request.params.name; and more
+-- than a few lines of page belong in files: app:static("/", service.path "public").
 ]==],
   spec = [==[
 --- perigee test {{SPEC}}
@@ -77,7 +71,8 @@ describe("{{NAME}}", function()
   after_each(function() server:close() end)
 
   it("lets everybody hear what anybody says", function()
-    local ann <close>, bob <close> = join(), join()
+    local ann <close> = join()
+    local bob <close> = join()
     ann:send "hello"
     assert.equal("hello", (ann:receive()))
     assert.equal("hello", (bob:receive()))
