@@ -75,8 +75,9 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
-soak: all $(STAMP)-test  ## kill workers at random for a minute and upgrade twenty times, under load
-	@PERIGEE=$(PERIGEE) PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 $(PERIGEE) test spec/load/workers_spec.lua
+soak: all $(STAMP)-test  ## under load: kill workers at random for a minute, upgrade twenty times, reload a thousand times
+	@PERIGEE=$(PERIGEE) PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 PERIGEE_RELOADS=1000 PERIGEE_CHATTERS=1000 \
+	  $(PERIGEE) test spec/load/workers_spec.lua spec/load/reload_spec.lua
 
 test-valgrind: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null

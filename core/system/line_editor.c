@@ -15,6 +15,7 @@ struct library {
     __typeof__(&el_init) init;
     __typeof__(&el_end) end;
     __typeof__(&el_set) set;
+    __typeof__(&el_wset) set_wide;
     __typeof__(&el_gets) gets;
     __typeof__(&el_line) line;
     __typeof__(&el_insertstr) insert;
@@ -42,6 +43,7 @@ static int library_load(struct library *library) {
         {"el_init", &library->init},
         {"el_end", &library->end},
         {"el_set", &library->set},
+        {"el_wset", &library->set_wide},
         {"el_gets", &library->gets},
         {"el_line", &library->line},
         {"el_insertstr", &library->insert},
@@ -117,9 +119,9 @@ static void editor_configure(struct line_editor *editor) {
     library->set(edit, EL_EDITOR, "emacs");
     library->set(edit, EL_SIGNAL, 1);
     library->set(edit, EL_SETTY, "-d", "-isig", NULL);
-    library->set(edit, EL_ADDFN, "perigee-complete", "complete a name", on_tab);
-    library->set(edit, EL_ADDFN, "perigee-interrupt", "give the line up", on_interrupt);
-    library->set(edit, EL_ADDFN, "perigee-suspend", "suspend the process", on_suspend);
+    library->set_wide(edit, EL_ADDFN, L"perigee-complete", L"complete a name", on_tab); /* el_set would leak */
+    library->set_wide(edit, EL_ADDFN, L"perigee-interrupt", L"give the line up", on_interrupt);
+    library->set_wide(edit, EL_ADDFN, L"perigee-suspend", L"suspend the process", on_suspend);
     library->set(edit, EL_BIND, "^I", "perigee-complete", NULL);
     library->set(edit, EL_BIND, "^C", "perigee-interrupt", NULL);
     library->set(edit, EL_BIND, "^Z", "perigee-suspend", NULL);

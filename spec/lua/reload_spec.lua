@@ -3,12 +3,7 @@ local net <const> = require "perigee.net"
 local reloading <const> = require "spec.fixtures.reloading"
 local task <const> = require "perigee.task"
 
---- A script that serves one address, and says a text to whoever comes.
-local function says(text, url, options)
-  return ([[
-    require "perigee.net".serve("%s", function(conn) conn:write "%s" end, %s)
-  ]]):format(url or "tcp://127.0.0.1:0", text, options or "nil")
-end
+local says <const> = reloading.says
 
 describe("a reload", function()
   helper.leaves_nothing(before_each, after_each)
@@ -18,7 +13,8 @@ describe("a reload", function()
     local before <const> = here:addresses()[1].port
     assert.equal("one", here:ask())
     local answer <const> = here:reloaded { ["a.lua"] = says "two" }
-    assert.same({ ok = true, services = { { name = "a", generation = 2 } } }, answer)
+    assert.same({ true, 1, "a", 2 }, { answer.ok, #answer.services, answer.services[1].name,
+      answer.services[1].generation })
     assert.equal("two", here:ask())
     assert.equal(before, here:addresses()[1].port)
   end)

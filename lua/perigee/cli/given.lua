@@ -1,4 +1,7 @@
---- The options given on the command line: --set SERVICE.NAME=VALUE.
+--- The options given on the command line: --set SERVICE.NAME=VALUE, and --config FILE.
+
+local config <const> = require "perigee.cli.config"
+local options_of <const> = require "perigee.service.options"
 
 local M <const> = {}
 
@@ -34,12 +37,26 @@ function M.parse(settings, scripts)
   return options
 end
 
---- The options as they are given now: by --set.
----@param arguments { set: string[], scripts: string[] }
+--- Options of a file, with those of --set in the place of its own.
+local function merge(configured, origins, set)
+  for service, texts in pairs(set) do
+    configured[service], origins[service] = configured[service] or {}, origins[service] or {}
+    for name, text in pairs(texts) do configured[service][name], origins[service][name] = text, nil end
+  end
+  for service, texts in pairs(configured) do options_of.note_origins(texts, origins[service]) end
+  return configured
+end
+
+--- The options as they are given now: by --config, whose file is read again each time, and by --set, which wins.
+---@param arguments { set: string[], config: string?, scripts: string[] }
 ---@return table<string, table<string, string>>? options by service and name
 ---@return string? message what is wrong
 function M.read(arguments)
-  return M.parse(arguments.set, arguments.scripts)
+  local set <const>, message <const> = M.parse(arguments.set, arguments.scripts)
+  if not set or not arguments.config then return set, message end
+  local configured <const>, origins <const> = config.read(arguments.config, known_services(arguments.scripts))
+  if not configured then return nil, origins --[[@as string]] end
+  return merge(configured, origins, set)
 end
 
 return M

@@ -46,6 +46,8 @@ local control <const> = { name = "control", value = "PATH", help = "the process'
 
 local scripts <const> = { name = "scripts", shown = "SCRIPT", many = true, help = "a service in Lua" }
 local set <const> = { name = "set", value = "SERVICE.NAME=VALUE", repeated = true, help = "an option of a service" }
+local config <const> = { name = "config", value = "FILE",
+  help = "a file of options, SERVICE.NAME = VALUE in each line; --set wins over it" }
 
 local specification <const> = {
   name = "perigee",
@@ -54,7 +56,7 @@ local specification <const> = {
     {
       name = "run", summary = "run scripts as services",
       options = {
-        set,
+        set, config,
         { name = "log", choices = { "text", "json" }, default = "text", help = "how events are logged to stderr" },
         { name = "log-level", choices = { "debug", "info", "warn", "error" }, default = "info",
           help = "the least that is logged" },
@@ -94,7 +96,7 @@ local specification <const> = {
       positionals = { { name = "service", shown = "SERVICE", optional = true, help = "default: the only one" } } },
     { name = "stop", summary = "stop a running process, and wait until it has ended", options = { control } },
     { name = "upgrade", summary = "replace a supervisor by the binary that is at its path now", options = { control } },
-    { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set },
+    { name = "check", summary = "load scripts without serving, and tell what is wrong", options = { set, config },
       positionals = { scripts } },
     { name = "new", summary = "make a service that runs, with its spec",
       options = { { name = "directory", value = "PATH", default = ".",
@@ -126,7 +128,7 @@ end
 --- Commands that take scripts get their options sorted by service.
 local function with_scripts(command)
   return function(result)
-    local options <const>, message <const> = given.parse(result.set, result.scripts)
+    local options <const>, message <const> = given.read(result)
     if not options then return complain(message) end
     result.options = options
     return require("perigee.cli." .. command).main(result)

@@ -62,17 +62,18 @@ function M.reloads_text(overview)
   return ("%d, %d failed"):format(overview.reloads, overview.failed_reloads)
 end
 
-local function where_text(worker)
-  return (worker.worker or 0) > 0 and ("worker %d"):format(worker.worker) or "this process"
+local function is_numbered(worker)
+  return (worker.worker or 0) > 0
 end
 
 local function slices_line(worker)
   local slices <const> = worker.slices or {}
   local warned <const>, stopped <const> = slices.warned or 0, slices.stopped or 0
   if warned + stopped == 0 then return nil end
-  local most <const> = slices.longest and (", %.1f s at most"):format(slices.longest) or ""
-  return ("%s: %s without yielding was too long%s; %d stopped"):format(where_text(worker),
-    columns.count(math.max(warned, stopped), "computation"), most, stopped)
+  local where <const> = is_numbered(worker) and ("worker %d: "):format(worker.worker) or ""
+  local longest <const> = slices.longest and (" (%.1f s at most)"):format(slices.longest) or ""
+  return ("%s%s too long%s, %d stopped"):format(where, columns.count(math.max(warned, stopped), "slice"), longest,
+    stopped)
 end
 
 --- A line for each worker in which something has computed for too long.
@@ -85,7 +86,7 @@ function M.slices(status)
 end
 
 local function title_of(worker, service, generation)
-  local where <const> = (worker.worker or 0) > 0 and " in " .. where_text(worker) or ""
+  local where <const> = is_numbered(worker) and (" in worker %d"):format(worker.worker) or ""
   local had <const> = {}
   if generation.connections then had[1] = columns.count(generation.connections, "connection") end
   if generation.tasks then had[#had + 1] = columns.count(generation.tasks, "task") end

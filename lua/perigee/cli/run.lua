@@ -89,6 +89,7 @@ local function be_worker(arguments, of)
   service.worker = of.number
   server.supplier = function(...) return of:supply(...) end
   watch_signals(run)
+  system.on_signal("HUP", function() end) -- the supervisor gets one too, and reloads all
   of:start(run)
   run:start()
   run:wait()

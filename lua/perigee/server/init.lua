@@ -148,17 +148,25 @@ local function supplier_for(generation)
   return function(at, options, is_aside) return M.supplier(generation.name, at, options, is_aside) end
 end
 
---- An endpoint of the version before at the same place, that nobody has claimed yet: asked for with the same words
---- first, then bound there.
+--- How well an old endpoint fits: 1, asked for with the same words; 2 and 3, but for what is spoken there, which counts
+--- where the system chooses the port; 4, bound there. nil: it does not.
+local function rank(old, endpoint)
+  local target <const>, before <const> = endpoint.target, old.target
+  if before.place ~= target.place then return targets.place(old.address) == target.place and 4 or nil end
+  if before.at.scheme == target.at.scheme then return 1 end
+  return old.kind == endpoint.kind and 2 or 3
+end
+
+--- The endpoint of the version before that fits best, of those that nobody has claimed yet.
 local function find_source(generation, endpoint)
-  local place <const>, bound = endpoint.target.place, nil
-  for _, server in ipairs(generation.replaces and generation.replaces.servers or {}) do
+  local found, least = nil, math.huge
+  for _, server in ipairs(generation.replaces.servers) do
     for _, old in ipairs(server.is_open and server.endpoints or {}) do
-      if not old.claimed_by and old.target.place == place then return old end
-      if not old.claimed_by and targets.place(old.address) == place then bound = bound or old end
+      local fits <const> = not old.claimed_by and rank(old, endpoint) or math.huge
+      if fits < least then found, least = old, fits end
     end
   end
-  return bound
+  return found
 end
 
 local function open_endpoint(server, target, protocol)

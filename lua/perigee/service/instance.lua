@@ -16,6 +16,7 @@ local generations <const> = require "perigee.service.generation"
 ---@field failed_reloads integer
 ---@field attempted perigee.service.Sources? of the last version that was loaded, or could not be
 ---@field has_ended boolean? nothing of it is left
+---@field cut integer tasks of old code that the drain deadline has ended
 ---@field changed any a waitlist that is woken when a server closes
 ---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
 local Service <const> = { __name = "perigee.service" }
@@ -148,6 +149,7 @@ function M.new(path, given, dev)
     states = {},
     reloads = 0,
     failed_reloads = 0,
+    cut = 0,
     changed = core.waitlist(),
     checking = false,
   }, Service)

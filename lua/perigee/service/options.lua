@@ -1,7 +1,26 @@
---- Options of a service: their defaults are in the script, their values may come from the command line. The type of the
---- default is the type of the option.
+--- Options of a service: their defaults are in the script, their values may come from the command line or a file.
+--- The type of the default is the type of the option.
 
 local M <const> = {}
+
+-- Where options were given, by their table: "chat.conf:3" by name.
+local origins <const> = setmetatable({}, { __mode = "k" })
+
+--- Remembers where options were given, so that what is wrong with them can be told.
+---@param given table<string, string>
+---@param places table<string, string> "chat.conf:3" by name
+function M.note_origins(given, places)
+  origins[given] = places
+end
+
+--- " (chat.conf:3)": where an option was given, when it was in a file; else "".
+---@param given table<string, string>
+---@param name string
+---@return string
+function M.origin_text(given, name)
+  local place <const> = origins[given] and origins[given][name]
+  return place and (" (%s)"):format(place) or ""
+end
 
 local converters <const> = {}
 
@@ -27,11 +46,11 @@ function converters.table(text)
   return list
 end
 
-local function convert(name, text, default)
+local function convert(name, text, default, origin)
   local converter <const> = converters[type(default)]
   if not converter then error(("option '%s' has a default of type %s"):format(name, type(default)), 0) end
   local value <const>, wanted <const> = converter(text, default)
-  if value == nil then error(("option '%s' must be %s, not '%s'"):format(name, wanted, text), 0) end
+  if value == nil then error(("option '%s' must be %s, not '%s'%s"):format(name, wanted, text, origin), 0) end
   return value
 end
 
@@ -52,9 +71,10 @@ function M.merge(defaults, given)
   for name, default in pairs(defaults) do options[name] = default end
   for name, text in pairs(given) do
     if defaults[name] == nil then
-      error(("there is no option '%s'; the options are: %s"):format(name, names_of(defaults)), 0)
+      error(("there is no option '%s'%s; the options are: %s"):format(name, M.origin_text(given, name),
+        names_of(defaults)), 0)
     end
-    options[name] = convert(name, text, defaults[name])
+    options[name] = convert(name, text, defaults[name], M.origin_text(given, name))
   end
   return options
 end

@@ -134,8 +134,17 @@ local function find_service(run, name)
     code = "unreachable" }
 end
 
+--- Those that have ended by themselves have no place that could be taken.
+local function all_living(run)
+  local living <const> = {}
+  for _, service in ipairs(run.services) do
+    if not service.has_ended then living[#living + 1] = service end
+  end
+  return living
+end
+
 local function choose(run, names)
-  if not names or #names == 0 then return run.services end
+  if not names or #names == 0 then return all_living(run) end
   local chosen <const>, seen <const> = {}, {}
   for _, name in ipairs(names) do
     local service <const>, failure <const> = find_service(run, name)
@@ -235,6 +244,7 @@ function M.drain(generation, seconds)
   local logs <const>, number <const> = log.of(generation.name), generation.number
   local left <const> = generation.scope.count
   local cut <const> = generation:drain(seconds, logs.error)
+  generation.service.cut = generation.service.cut + cut
   if cut > 0 then
     logs.warn("the drain deadline of old code has passed: it is ended",
       { generation = number, tasks = cut, seconds = seconds })

@@ -64,7 +64,7 @@ end
 local function describe(service)
   local current <const> = service:current()
   return { name = service.name, path = service.path, generation = current and current.number,
-    reloads = service.reloads, failed_reloads = service.failed_reloads, tasks = service:tasks(),
+    reloads = service.reloads, failed_reloads = service.failed_reloads, cut = service.cut, tasks = service:tasks(),
     connections = connections_of(service), age = current and core.now() - current.began,
     alive = old_generations(service) }
 end
