@@ -150,7 +150,7 @@ describe("a watch of files", function()
     assert.equal(most, told)
   end)
 
-  it_watches("times out, and says so", function(directory, watch)
+  it_watches("times out, and says so", function(_, watch)
     assert.same({ nil, "watch files: nothing has happened", "timeout" }, { watch:next(0.001) })
   end)
 
@@ -174,7 +174,7 @@ describe("a watch of files", function()
     watch:close()
   end)
 
-  it_watches("has one task wait at a time", function(directory, watch)
+  it_watches("has one task wait at a time", function(_, watch)
     local waiting <const> = task.spawn(watch.next, watch)
     task.sleep(0)
     assert.error_matches(function() watch:next() end, "another task is waiting for this watch")

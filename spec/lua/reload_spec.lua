@@ -4,6 +4,7 @@ local reloading <const> = require "spec.fixtures.reloading"
 local task <const> = require "perigee.task"
 
 local says <const> = reloading.says
+local shared <const> = reloading.shared
 
 describe("a reload", function()
   helper.leaves_nothing(before_each, after_each)
@@ -57,4 +58,192 @@ describe("a reload", function()
       here:wait_until_alone()
     end)
   end
+
+  it("is not for a service that has ended, and goes on without it when none is named", function()
+    local here <close> = reloading.start({ ["a.lua"] = says "a", ["b.lua"] = "" }, { scripts = { "a.lua", "b.lua" } })
+    helper.eventually(function() return here:service "b".has_ended end)
+    assert.matches("b.lua has ended$", here:refused({}, { "b" }).message)
+    here:reloaded { ["a.lua"] = says "newer" }
+    assert.equal("newer", here:ask())
+  end)
+
+  it("of services that do not exist is refused, and says which there are", function()
+    local here <close> = reloading.start { ["a.lua"] = says "a" }
+    local answer <const> = here:refused({}, { "a", "c" })
+    assert.same({ "there is no service 'c'; there are: a", "unreachable" }, { answer.message, answer.code })
+    assert.equal(1, here:service().generation.number)
+  end)
+
+  it("of one service leaves the other as it is", function()
+    local here <close> = reloading.start({ ["a.lua"] = says "a", ["b.lua"] = says "b" },
+      { scripts = { "a.lua", "b.lua" } })
+    here:reloaded({ ["a.lua"] = says "newer a", ["b.lua"] = "error 'no'" }, { "a", "a" })
+    assert.same({ "newer a", "b" }, { here:ask(1, "a"), here:ask(1, "b") })
+    assert.same({ 2, 1 }, { here:service "a".generation.number, here:service "b".generation.number })
+  end)
+
+  it("of two services, of which the second fails, leaves the first as it is", function()
+    local here <close> = reloading.start({ ["a.lua"] = says "a", ["b.lua"] = says "b" },
+      { scripts = { "a.lua", "b.lua" } })
+    local answer <const> = here:refused { ["a.lua"] = says "newer a", ["b.lua"] = "error 'no'" }
+    assert.same({ "b", true }, { answer.service, answer.message:find "b.lua:1: no$" ~= nil })
+    assert.same({ "a", "b" }, { here:ask(1, "a"), here:ask(1, "b") })
+    here:wait_until_alone "a"
+    here:wait_until_alone "b"
+    here:reloaded { ["b.lua"] = says "newer b" }
+    assert.same({ "newer a", "newer b" }, { here:ask(1, "a"), here:ask(1, "b") })
+  end)
+
+  it("fails with an option that the new version does not have", function()
+    local here <close> = reloading.start({ ["a.lua"] = "require 'perigee.service'.options { n = 1 }" .. says "a" },
+      { given = { ["a.lua"] = { n = "7" } } })
+    assert.matches("a.lua: there is no option 'n': the script declares none$", here:refused { ["a.lua"] = says "b" }.message)
+    assert.matches("a.lua:1: there is no option 'n'; the options are: m$",
+      here:refused { ["a.lua"] = "require 'perigee.service'.options { m = 1 }" .. says "b" }.message)
+    assert.matches("a.lua:1: option 'n' must be true or false, not '7'$",
+      here:refused { ["a.lua"] = "require 'perigee.service'.options { n = true }" .. says "b" }.message)
+    assert.equal("a", here:ask())
+    here:wait_until_alone()
+  end)
+
+  it("loads the modules beside the script anew, and the library's not", function()
+    local text <const> = [[
+      local shared <const> = require "spec.fixtures.reloading".shared
+      shared.beside, shared.library = require "beside", require "perigee.net"
+    ]]
+    local here <close> = reloading.start { ["a.lua"] = text .. says "a", ["beside.lua"] = "return { 1 }" }
+    local beside <const>, library <const> = shared.beside, shared.library
+    here:reloaded { ["beside.lua"] = "return { 2 }" }
+    assert.same({ 1, 2 }, { beside[1], shared.beside[1] })
+    assert.equal(library, shared.library)
+  end)
+
+  it("leaves the loaded code its modules: what it requires later is of its own version", function()
+    local text <const> = [[
+      require "beside"
+      require "perigee.net".serve("tcp://127.0.0.1:0", function(conn)
+        conn:read_line()
+        conn:write(require "beside", "\n", loadfile(require "perigee.service".path "beside.lua")())
+      end)
+    ]]
+    local here <close> = reloading.start { ["a.lua"] = text, ["beside.lua"] = "return 'old'" }
+    local conn <close> = here:connect()
+    conn:write "a"
+    here:reloaded { ["beside.lua"] = "return 'new'" }
+    conn:write "b\n"
+    assert.equal("old\nold", conn:read_all())
+  end)
+
+  it("waits for one that is under way, and both are done", function()
+    local here <close> = reloading.start { ["a.lua"] = says "one" }
+    shared.gate, shared.reached, shared.loads = task.channel(1), task.channel(1), 0
+    local waits <const> = [[
+      local shared <const> = require "spec.fixtures.reloading".shared
+      shared.loads = shared.loads + 1
+      shared.reached:send(true)
+      shared.gate:receive()
+    ]]
+    here:write { ["a.lua"] = says "two" .. waits }
+    local first <const> = task.spawn(function() return here.run:reload {} end)
+    shared.reached:receive()
+    here:write { ["a.lua"] = says "three" .. waits }
+    local second <const> = task.spawn(function() return here.run:reload {} end)
+    task.sleep(0)
+    assert.equal(1, shared.loads)
+    assert.equal("one", here:ask())
+    shared.gate:send(true)
+    assert.equal(2, first:join().services[1].generation)
+    shared.reached:receive()
+    assert.equal("two", here:ask())
+    shared.gate:send(true)
+    assert.equal(3, second:join().services[1].generation)
+    assert.equal("three", here:ask())
+  end)
+
+  it("gives up a main chunk that waits for ever, and its tasks and sockets", function()
+    local here <close> = reloading.start { ["a.lua"] = says "one" }
+    here:service().load_seconds = 0.01
+    local answer <const> = here:refused { ["a.lua"] = says "two" .. [[
+      local task <const> = require "perigee.task"
+      task.spawn(task.sleep, 1000)
+      require "perigee.net".serve("udp://127.0.0.1:0", print)
+      task.sleep(1000)
+    ]] }
+    assert.matches("a.lua: its main chunk has not ended within 0.01 seconds", answer.message)
+    assert.equal("one", here:ask())
+    here:wait_until_alone()
+  end)
+
+  it("that is cancelled leaves nothing", function()
+    local here <close> = reloading.start { ["a.lua"] = says "one" }
+    shared.reached = task.channel(1)
+    here:write { ["a.lua"] = says "two" .. says "three" .. [[
+      local task <const> = require "perigee.task"
+      task.spawn(task.sleep, 1000)
+      require "spec.fixtures.reloading".shared.reached:send(true)
+      task.sleep(1000)
+    ]] }
+    local reload <const> = task.spawn(here.run.reload, here.run, {})
+    shared.reached:receive()
+    reload:cancel()
+    reload:join()
+    assert.equal("one", here:ask())
+    here:wait_until_alone()
+    here:reloaded { ["a.lua"] = says "four" }
+    assert.equal("four", here:ask())
+  end)
+
+  for when, stop in pairs {
+    ["before its main chunk has ended"] = function() end,
+    ["after its main chunk has ended"] = function(gate) gate:send(true) end,
+  } do
+    it("that is under way when the process stops changes nothing, " .. when, function()
+        local here <close> = reloading.start { ["a.lua"] = says "one" .. [[
+        require "perigee.service".on_stop(function() require "spec.fixtures.reloading".shared.stops = 1 end)
+      ]] }
+      shared.gate, shared.reached = task.channel(1), task.channel(1)
+      here:write { ["a.lua"] = says "two" .. says "three" .. [[
+        local shared <const> = require "spec.fixtures.reloading".shared
+        require "perigee.service".on_stop(function() shared.stops = 2 end)
+        shared.reached:send(true)
+        shared.gate:receive()
+      ]] }
+      local reload <const> = task.spawn(here.run.reload, here.run, {})
+      shared.reached:receive()
+      stop(shared.gate)
+      here.run:request_stop()
+      here.run:finish()
+      stop(shared.gate)
+      local answer <const> = reload:join()
+      assert.same({ false, "closed" }, { answer.ok, answer.code })
+      assert.equal(1, shared.stops)
+      assert.equal(1, here:service().generation.number)
+    end)
+  end
+
+  it("changes nothing when the old code has closed a listener meanwhile that the new one was to have", function()
+    local here <close> = reloading.start { ["a.lua"] = says "kept" .. [[
+      local shared <const> = require "spec.fixtures.reloading".shared
+      shared.server = require "perigee.net".serve("tcp://127.0.0.1:0", print)
+    ]] }
+    shared.gate, shared.reached = task.channel(1), task.channel(1)
+    here:write { ["a.lua"] = says "two" .. says "three" .. [[
+      local shared <const> = require "spec.fixtures.reloading".shared
+      shared.reached:send(true)
+      shared.gate:receive()
+    ]] }
+    local reload <const> = task.spawn(here.run.reload, here.run, {})
+    shared.reached:receive()
+    shared.server:close()
+    shared.gate:send(true)
+    local answer <const> = reload:join()
+    if answer and answer.ok then
+      assert.same({ "two", "three" }, { here:ask(1), here:ask(2) })
+    else
+      assert.matches("closed", answer and answer.message)
+      assert.equal("kept", here:ask())
+    end
+    here:reloaded { ["a.lua"] = says "four" .. says "five" }
+    assert.same({ "four", "five" }, { here:ask(1), here:ask(2) })
+  end)
 end)

@@ -97,6 +97,31 @@ describe("perigee console, without a terminal,", function()
     assert.equal("ANN of 0", ask(running.address, "ann"))
   end)
 
+  it("stops a line that runs away", function()
+    local running <close> = serve({ ["chat.lua"] = SCRIPT }, "--stop-after 0.2 --memory 64M")
+    local function failure(expression)
+      local output <const>, status <const> = evaluate(running, expression)
+      assert.equal(1, status)
+      return output
+    end
+    assert.matches("^perigee: console:1: ran for [%d.]+ s without yielding\n$", failure "while true do end")
+    assert.matches("^perigee: ran for [%d.]+ s without yielding\n$",
+      failure "while true do pcall(function() while true do end end) end")
+    assert.matches("not enough memory", failure 'return ("x"):rep(1e9)')
+    assert.matches("too large", failure 'return ("x"):rep(1e10)')
+    assert.equal("hello, ann of 0", ask(running.address, "ann"))
+  end)
+
+  it("keeps no old generation once it has ended", function()
+    local running <close> = serve { ["chat.lua"] = SCRIPT }
+    pipe(running, "kept, table_of = greet, _G\n.reload\nkept 'ann'\n")
+    local status <const> = running.command:gsub(" console ", " status --json ")
+    helper.eventually(function()
+      evaluate(running, "collectgarbage() collectgarbage()")
+      return helper.run(status):find('"alive":[]', 1, true)
+    end)
+  end)
+
   it("reloads, and shows why it could not", function()
     local running <close> = serve { ["chat.lua"] = SCRIPT }
     local path <const> = running.directory .. "/chat.lua"
@@ -158,8 +183,8 @@ describe("perigee console, without a terminal,", function()
     local nowhere <close> = helper.directory { ["none"] = "" }
     local output <const>, status <const> = helper.run(("PERIGEE_CONTROL_DIRECTORY=%s %s console -e 1"):format(nowhere,
       helper.binary))
-    assert.equal(("perigee: nothing runs: no control socket is in %s; --control PATH names one\n"):format(nowhere), output)
-    assert.equal(1, status)
+    local wanted <const> = "perigee: nothing runs: no control socket is in %s; --control PATH names one\n"
+    assert.same({ wanted:format(nowhere), 1 }, { output, status })
   end)
 
   it("writes what was printed as it was", function()

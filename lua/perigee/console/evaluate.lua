@@ -63,11 +63,13 @@ end
 local function traceback_of(level)
   local traceback <const> = debug.traceback("stack traceback:", level + 1):gsub("^stack traceback:\n", "", 1)
   local own <const> = traceback:gsub("\n\t%[C%]: in function 'xpcall'\n\t[^\n]*perigee/console/.*$", "")
+    :gsub("\n\t[^\n]*perigee/console/[^\n]*", "")
   return has_script_frame(own) and own or nil
 end
 
 local function message_of(value)
-  if type(value) == "string" or type(value) == "number" then return tostring(value) end
+  if type(value) == "string" then return (value:gsub("^[%w_./-]*perigee/console/%a+%.lua:%d+: ", "")) end
+  if type(value) == "number" then return tostring(value) end
   local metatable <const> = debug.getmetatable(value)
   if metatable and rawget(metatable, "__tostring") then return tostring(value) end
   return "error value: " .. pretty.value(value)

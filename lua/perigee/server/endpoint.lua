@@ -119,6 +119,15 @@ function Endpoint:claim(source, claimant)
   return true
 end
 
+--- Has its source still got what it is to take over?
+---@return boolean
+function Endpoint:can_take_over()
+  for _, socket in ipairs(self.source and self.source.sockets or {}) do
+    if not socket.is_open then return false end
+  end
+  return true
+end
+
 local function take_sockets(self, source, scope)
   for _, socket in ipairs(source.sockets) do
     socket:replace(self.protocol.handler, self.target.options, scope, self.target.at)

@@ -31,7 +31,6 @@ local traceback <const> = require "perigee.service.traceback"
 local Generation <const> = { __name = "perigee.service.generation" }
 Generation.__index = Generation
 
-local LOAD_SECONDS <const> = 10   -- for the main chunk of one that is loaded aside
 local SILENCE_SECONDS <const> = 5 -- for idle HTTP clients of an address that is served no more
 local ON_RELOAD_SECONDS <const> = 5
 
@@ -78,7 +77,7 @@ end
 function Generation:load()
   local chunk <const>, message <const> = self.sources:load(self.path, "t", self.environment)
   if not chunk then return nil, { message = message } end
-  return run_main(self, chunk, self.replaces and LOAD_SECONDS or nil)
+  return run_main(self, chunk, self.replaces and self.service.load_seconds or nil)
 end
 
 local function open_servers(self)
@@ -93,6 +92,16 @@ end
 ---@return boolean
 function Generation:has_open_server()
   return #open_servers(self) > 0
+end
+
+--- An address that it was to take over, but that has been closed since; nil: there is none.
+---@return perigee.Address?
+function Generation:lost_address()
+  for _, server in ipairs(open_servers(self)) do
+    for i, endpoint in ipairs(server.endpoints) do
+      if not endpoint:can_take_over() then return server.addresses[i] end
+    end
+  end
 end
 
 --- It will not take over: everything of it ends.

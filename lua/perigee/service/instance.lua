@@ -3,6 +3,8 @@
 local core <const> = require "core.task"
 local generations <const> = require "perigee.service.generation"
 
+local LOAD_SECONDS <const> = 10
+
 ---@class perigee.Service
 ---@field name string from the script's file name: "chat" of scripts/chat.lua
 ---@field path string
@@ -17,6 +19,7 @@ local generations <const> = require "perigee.service.generation"
 ---@field attempted perigee.service.Sources? of the last version that was loaded, or could not be
 ---@field has_ended boolean? nothing of it is left
 ---@field cut integer tasks of old code that the drain deadline has ended
+---@field load_seconds number for the main chunk of a version that is loaded aside
 ---@field changed any a waitlist that is woken when a server closes
 ---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
 local Service <const> = { __name = "perigee.service" }
@@ -150,6 +153,7 @@ function M.new(path, given, dev)
     reloads = 0,
     failed_reloads = 0,
     cut = 0,
+    load_seconds = LOAD_SECONDS,
     changed = core.waitlist(),
     checking = false,
   }, Service)

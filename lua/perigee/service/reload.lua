@@ -80,9 +80,11 @@ end
 --- What the new versions were loaded from.
 ---@return { texts: table, options: table } the files of each service by path, and the options of each
 function Plan:version()
-  local texts <const> = {}
-  for _, candidate in ipairs(self.candidates) do texts[candidate.name] = candidate.sources.texts end
-  return { texts = texts, options = self.options }
+  local texts <const>, options <const> = {}, {}
+  for _, candidate in ipairs(self.candidates) do
+    texts[candidate.name], options[candidate.name] = candidate.sources.texts, candidate.given
+  end
+  return { texts = texts, options = options }
 end
 
 --- What became of one service.
@@ -100,9 +102,31 @@ local function addresses(listeners, kind)
   return list
 end
 
---- All new versions take over, in this pass of the loop.
----@return perigee.service.Reloaded[]
+--- While the new versions were loaded, the process may have been told to stop, and the old ones may have ended, or have
+--- closed what was to be taken over.
+local function check_still(plan)
+  if plan.run.stopping then return nil, { message = "reload: the process is stopping", code = "closed" } end
+  for _, candidate in ipairs(plan.candidates) do
+    local lost <const> = candidate:lost_address()
+    local what <const> = candidate.service.has_ended and candidate.path .. " has ended"
+      or lost and tostring(lost) .. " was closed"
+    if what then
+      return nil, { service = candidate.name, code = "closed",
+        message = ("reload: %s while the new version was loaded"):format(what) }
+    end
+  end
+  return true
+end
+
+--- All new versions take over, in this pass of the loop; or none can.
+---@return perigee.service.Reloaded[]?
+---@return perigee.service.Failure?
 function Plan:commit()
+  local fine <const>, failure <const> = check_still(self)
+  if not fine then
+    self:discard()
+    return nil, failure
+  end
   local services <const> = {}
   self.is_over = true
   for i, candidate in ipairs(self.candidates) do
@@ -172,6 +196,7 @@ end
 local function prepare_one(plan, service, given, texts)
   local candidate <const>, failure <const> = service:prepare(given, texts)
   if not candidate then
+    if plan.run.stopping then failure.message, failure.code = "reload: the process is stopping", "closed" end
     failure.service, failure.paths = service.name, service.attempted:paths()
     return nil, failure
   end

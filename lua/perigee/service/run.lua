@@ -141,9 +141,10 @@ end
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function reload_here(self, request)
   local _ <close> = self.reloading:acquire()
-  local plan <const>, failure <const> = reload.prepare(self, request.services)
+  local plan <const>, failure = reload.prepare(self, request.services)
   if request.dry_run then return plan and describe(plan) or reload.answer(failure) end
-  local services <const> = plan and plan:commit()
+  local services
+  if plan then services, failure = plan:commit() end
   if services then reload.tell(services) else reload.report(failure) end
   if not request.services then self.reload_certificates() end
   return services and { ok = true, services = services } or reload.answer(failure)

@@ -13,7 +13,7 @@ Questions.__index = Questions
 ---@param command string
 ---@param request table
 ---@param seconds number to wait at most
----@return table answer { ok = false, message =, code = } when none has come
+---@return table answer { ok = false, message =, code = } when none has come; has_ended = true: and none can come
 function Questions:ask(command, request, seconds)
   local id <const>, question <const> = self.count + 1, { asker = core.waitlist() }
   self.count, self.asked[id] = id, question
@@ -37,7 +37,7 @@ end
 --- The process has ended: whoever waits is told so.
 function Questions:close()
   for id in pairs(self.asked) do
-    self:answer(id, { ok = false, message = "the worker has ended", code = "closed" })
+    self:answer(id, { ok = false, message = "the worker has ended", code = "closed", has_ended = true })
   end
 end
 

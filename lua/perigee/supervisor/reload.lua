@@ -48,12 +48,25 @@ end
 --- Sockets that no worker has any more are closed: those of addresses that the new versions do not serve, or that were
 --- bound for versions which were thrown away.
 local function close_unused(supervisor, answers)
-  local used <const> = {}
+  local used <const>, is_known = {}, false
   for _, answer in ipairs(answers) do
-    if not answer.urls then return end -- it cannot say
-    for key in pairs(answer.urls) do used[key] = true end
+    if not answer.urls and not answer.has_ended then return end -- it cannot say
+    for key in pairs(answer.urls or {}) do used[key] = true end
+    is_known = is_known or answer.urls ~= nil
   end
-  supervisor.listeners:keep(used)
+  if is_known then supervisor.listeners:keep(used) end
+end
+
+--- One that could not commit would go on with other code than its siblings: it is started again, with theirs.
+local function kill_failed(supervisor, slots, answers)
+  for i, answer in ipairs(answers) do
+    if not answer.ok and not answer.has_ended and not supervisor.stopping then
+      log.error("the worker cannot follow the others: it is killed", { worker = slots[i].number,
+        reason = answer.message })
+      slots[i]:kill()
+      answer.has_ended = true
+    end
+  end
 end
 
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
@@ -85,12 +98,13 @@ local function commit(supervisor, slots, request, version)
   for name, texts in pairs(version.texts) do
     current.texts[name], current.generations[name] = texts, current.generations[name] + 1
   end
-  current.options = version.options
+  for name, options in pairs(version.options) do current.options[name] = options end
   for _, slot in ipairs(slots) do slot.version = current.number end
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
   local urls <const> = {}
   for _, answer in ipairs(answers) do urls[#urls + 1] = answer.urls end
   supervisor.listeners:commit(urls)
+  kill_failed(supervisor, slots, answers)
   close_unused(supervisor, answers)
   for _, answer in ipairs(answers) do
     if answer.ok then return { ok = true, services = answer.services, workers = #slots } end

@@ -250,7 +250,8 @@ end
 ---@return table answer { ok = false, message =, code = } when there is none
 function Slot:ask(command, request, seconds)
   if not (self.child and self.child.is_running) then
-    return { ok = false, message = ("worker %d does not run"):format(self.number), code = "closed" }
+    return { ok = false, message = ("worker %d does not run"):format(self.number), code = "closed",
+      has_ended = true }
   end
   return self.questions:ask(command, request, seconds or ASK_SECONDS)
 end

@@ -184,7 +184,8 @@ function own_commands.commit(self, request)
   local plan <const> = self.plan
   if not plan then return { ok = false, message = "reload: nothing is prepared", code = "protocol" } end
   self.plan = nil
-  local services <const> = plan:commit()
+  local services <const>, failure <const> = plan:commit()
+  if not services then return reload.answer(failure) end
   if request.certificates then self.run.reload_certificates() end
   return { ok = true, services = services, urls = urls_of(self) }
 end
