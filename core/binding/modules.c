@@ -21,6 +21,7 @@ const luaL_Reg core_modules[] = {
     {"core.process", luaopen_core_process},
     {"core.watchdog", luaopen_core_watchdog},
     {"core.terminal", luaopen_core_terminal},
+    {"core.screen", luaopen_core_screen},
     {"core.file_watch", luaopen_core_file_watch},
     {NULL, NULL},
 };

@@ -27,6 +27,7 @@ int luaopen_core_serial(lua_State *L);
 int luaopen_core_process(lua_State *L);
 int luaopen_core_watchdog(lua_State *L);
 int luaopen_core_terminal(lua_State *L);
+int luaopen_core_screen(lua_State *L);
 int luaopen_core_file_watch(lua_State *L);
 
 extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */

@@ -115,7 +115,7 @@ unsigned scope_move_live(struct scope *scope, struct scope *to) {
     unsigned moved = 0;
     for (struct task *task = scope->tasks, *next; task; task = next) {
         next = task->younger;
-        if (!task->live) continue;
+        if (!task->live || !task->ended) continue;
         scope_hold(scope);
         scope_remove(scope, task);
         scope_drop(scope); /* the task's own hold */

@@ -39,7 +39,7 @@ void scope_cancel_background(struct scope *scope, int endless);
 void scope_cancel(struct scope *scope);            /* every task in it */
 
 struct scope *scope_check(lua_State *L, int argument); /* a scope object */
-/* The tasks that are marked live belong to the other scope from now on: returns how many. */
+/* The tasks that are marked live and serve somebody belong to the other scope from now on: returns how many. */
 unsigned scope_move_live(struct scope *scope, struct scope *to);
 /* Marks the running task live, or the one in a service's scope that it descends from. */
 void scope_mark_live(struct task *task);

@@ -35,11 +35,17 @@ static void push_message(lua_State *L, double seconds) {
     else lua_pushstring(L, text);
 }
 
+/* By halving: each look at the stack goes along all of it. */
 static int depth_of(lua_State *L) {
     lua_Debug level;
-    int depth = 0;
-    while (lua_getstack(L, depth, &level)) depth++;
-    return depth;
+    int low = 0, high = 1;
+    while (lua_getstack(L, high, &level)) low = high, high *= 2;
+    while (high - low > 1) {
+        int middle = low + (high - low) / 2;
+        if (lua_getstack(L, middle, &level)) low = middle;
+        else high = middle;
+    }
+    return high;
 }
 
 /* In a hook. */

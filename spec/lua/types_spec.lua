@@ -1,7 +1,7 @@
 --- The stubs under lua/types are what editors show. They are compared with what the binary really exports.
 
 local modules <const> = { "address", "buffer", "connection", "datagram", "descriptor", "digest", "fanout", "file_watch",
-  "http", "json", "listener", "multipart", "process", "routes", "serial", "system", "task", "terminal", "tls",
+  "http", "json", "listener", "multipart", "process", "routes", "screen", "serial", "system", "task", "terminal", "tls",
   "websocket" }
 
 local function is_function(value, what)

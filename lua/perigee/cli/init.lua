@@ -27,6 +27,18 @@ local function workers(text)
   return nil, "auto, or a number from 1 to 1024"
 end
 
+local function interval(text)
+  local number <const> = tonumber(text)
+  if number and number >= 0.1 and number <= 86400 then return number end
+  return nil, "seconds from 0.1 to 86400"
+end
+
+local function count(text)
+  local number <const> = math.tointeger(tonumber(text))
+  if number and number >= 1 then return number end
+  return nil, "a number from 1"
+end
+
 local function processes(text)
   local number <const> = math.tointeger(tonumber(text))
   if number and number >= 1 and number <= 100000 then return number end
@@ -85,6 +97,10 @@ local specification <const> = {
     },
     { name = "status", summary = "show a running process and its workers",
       options = { control, { name = "json", help = "for programs" } } },
+    { name = "top", summary = "show what a running process does, anew each second",
+      options = { control,
+        { name = "interval", value = "SECONDS", convert = interval, default = 1, help = "between two looks" },
+        { name = "count", value = "NUMBER", convert = count, help = "of looks; default: until q is pressed" } } },
     { name = "reload", summary = "load the scripts of a running process again, all or none",
       options = { control, { name = "dry-run", help = "say what would change, and change nothing" } },
       positionals = { { name = "services", shown = "SERVICE", many = true, optional = true,
@@ -150,7 +166,7 @@ function commands.run(result)
   return with_scripts "run"(result)
 end
 
-for _, name in ipairs { "status", "reload", "console", "stop", "upgrade" } do
+for _, name in ipairs { "status", "top", "reload", "console", "stop", "upgrade" } do
   commands[name] = function(result) return require("perigee.cli." .. name).main(result) end
 end
 

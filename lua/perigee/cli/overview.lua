@@ -45,21 +45,37 @@ function M.services(status)
   return list
 end
 
---- "4", or "3 to 4" while workers differ.
----@param overview perigee.cli.ServiceOverview
----@return string
-function M.generation_text(overview)
-  if not overview.first then return "-" end
-  if overview.first == overview.last then return tostring(overview.first) end
-  return ("%d to %d"):format(overview.first, overview.last)
+-- "4", or "3 to 4" while workers differ.
+local function generation_text(service)
+  if not service.first then return "-" end
+  if service.first == service.last then return tostring(service.first) end
+  return ("%d to %d"):format(service.first, service.last)
 end
 
---- "3", "3, 1 failed".
----@param overview perigee.cli.ServiceOverview
+local function reloads_text(service)
+  if service.failed_reloads == 0 then return tostring(service.reloads) end
+  return ("%d, %d failed"):format(service.reloads, service.failed_reloads)
+end
+
+--- Services in columns, with titles.
+---@param services perigee.cli.ServiceOverview[]
+---@return string[][] rows
+---@return table<integer, boolean> right columns that stand to the right
+function M.service_rows(services)
+  local rows <const> = { { "service", "generation", "since", "reloads", "connections", "tasks" } }
+  for _, service in ipairs(services) do
+    rows[#rows + 1] = { service.name, generation_text(service), columns.duration(service.age), reloads_text(service),
+      tostring(service.connections), tostring(service.tasks) }
+  end
+  return rows, { [2] = true, [3] = true, [5] = true, [6] = true }
+end
+
+--- "perigee 4242: serving, for 3d 11h, 11.8 MiB".
+---@param status table answer.status
 ---@return string
-function M.reloads_text(overview)
-  if overview.failed_reloads == 0 then return tostring(overview.reloads) end
-  return ("%d, %d failed"):format(overview.reloads, overview.failed_reloads)
+function M.summary(status)
+  return ("perigee %d: %s, for %s, %s"):format(status.pid, status.state, columns.duration(status.age),
+    columns.bytes(status.memory))
 end
 
 local function is_numbered(worker)

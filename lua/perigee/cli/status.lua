@@ -9,23 +9,9 @@ local M <const> = {}
 
 local WIDTH <const> = 100
 
-local function summary(status)
-  return ("perigee %d: %s, for %s, %s"):format(status.pid, status.state, columns.duration(status.age),
-    columns.bytes(status.memory))
-end
-
 local function listener_rows(listeners)
   local rows <const> = {}
   for i, listener in ipairs(listeners or {}) do rows[i] = { listener.service, listener.address } end
-  return rows
-end
-
-local function service_rows(services)
-  local rows <const> = { { "service", "generation", "since", "reloads", "connections", "tasks" } }
-  for _, service in ipairs(services) do
-    rows[#rows + 1] = { service.name, overview.generation_text(service), columns.duration(service.age),
-      overview.reloads_text(service), tostring(service.connections), tostring(service.tasks) }
-  end
   return rows
 end
 
@@ -79,11 +65,12 @@ end
 ---@param status table answer.status
 ---@return string text without a line feed at its end
 function M.text(status)
-  local parts <const>, listeners <const> = { summary(status) }, listener_rows(status.listeners)
+  local parts <const>, listeners <const> = { overview.summary(status) }, listener_rows(status.listeners)
   if #listeners > 0 then parts[1] = parts[1] .. "\n" .. columns.text(listeners, { indent = 2 }) end
   local services <const> = overview.services(status)
   if #services > 0 then
-    parts[#parts + 1] = columns.text(service_rows(services), { right = { [2] = true, [3] = true, [5] = true, [6] = true } })
+    local rows <const>, right <const> = overview.service_rows(services)
+    parts[#parts + 1] = columns.text(rows, { right = right })
   end
   parts[#parts + 1] = worker_lines(status)
   for _, text in ipairs { table.concat(overview.slices(status), "\n"), alive_text(status) } do

@@ -12,8 +12,10 @@ local MESSAGE <const> = 65536 -- bytes of an error's message that are shown
 
 local M <const> = {}
 
+--- What was stopped may have been in our own code just then: that is not where the user would look.
 local function failed(message, code, output)
-  return { ok = false, message = quote.valid(message, MESSAGE), code = code, output = quote.valid(output or "") }
+  local plain <const> = message:gsub("^[%w_./-]*perigee/console/%a+%.lua:%d+: ", "")
+  return { ok = false, message = quote.valid(plain, MESSAGE), code = code, output = quote.valid(output or "") }
 end
 
 local function names_of_services(run)
@@ -68,8 +70,7 @@ local function traceback_of(level)
 end
 
 local function message_of(value)
-  if type(value) == "string" then return (value:gsub("^[%w_./-]*perigee/console/%a+%.lua:%d+: ", "")) end
-  if type(value) == "number" then return tostring(value) end
+  if type(value) == "string" or type(value) == "number" then return tostring(value) end
   local metatable <const> = debug.getmetatable(value)
   if metatable and rawget(metatable, "__tostring") then return tostring(value) end
   return "error value: " .. pretty.value(value)

@@ -38,15 +38,22 @@ function Generation:__tostring()
   return ("%s, generation %d (%s)"):format(self.service, self.number, self.state)
 end
 
---- Calls functions of the script, each protected.
----@param functions function[]
----@param on_failure fun(message: string, fields: { traceback: string })
-function Generation.call_all(functions, on_failure)
+local function call_each(functions, on_failure)
   for _, f in ipairs(functions) do
     local ok <const>, failure <const> = xpcall(f, traceback.handler)
     if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
     if not ok then on_failure(failure.message, { traceback = failure.traceback }) end
   end
+end
+
+--- Calls functions of the script, each protected, in a task of its own; waits until they have ended.
+---@param functions function[]
+---@param on_failure fun(message: string, fields: { traceback: string })
+function Generation:call_all(functions, on_failure)
+  if #functions == 0 then return end
+  local calling <const> = self.scope:spawn(call_each, functions, on_failure)
+  local _ <close> = setmetatable({}, { __close = function() calling:cancel() end })
+  calling:join()
 end
 
 --- An option that was given to a script which has none was meant for something: say so.
@@ -138,7 +145,7 @@ end
 ---@param on_failure fun(message: string, fields: { traceback: string })
 ---@return integer cut connections and other tasks that had to be ended
 function Generation:drain(seconds, on_failure)
-  core.deadline(ON_RELOAD_SECONDS, function() self.call_all(self.reload_functions, on_failure) end)
+  core.deadline(ON_RELOAD_SECONDS, function() self:call_all(self.reload_functions, on_failure) end)
   self.scope:cancel_background(false)
   self.scope:join(seconds)
   local cut <const> = self.scope.count

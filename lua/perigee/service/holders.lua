@@ -108,11 +108,13 @@ local function sorted_names(map)
   return names
 end
 
+local function let_others_run() core.sleep(0) end
+
 --- The first thing in each state that holds it.
 local function look_at_states(service, targets, budget)
   local texts <const> = {}
   for _, name in ipairs(sorted_names(service.states)) do
-    local way <const>, visited <const> = reach.find(service.states[name].value, name, targets, budget)
+    local way <const>, visited <const> = reach.find(service.states[name].value, name, targets, budget, let_others_run)
     budget = budget - visited
     if way then texts[#texts + 1] = ("state '%s': %s"):format(name, way) end
     if budget < 0 then
@@ -129,23 +131,29 @@ local function look_at_modules(targets, budget)
   for name, module in pairs(package.loaded) do
     if name ~= "_G" and name ~= "package" then modules[name] = module end
   end
-  return { (reach.find(modules, "package.loaded", targets, budget)) }
+  return { (reach.find(modules, "package.loaded", targets, budget, let_others_run)) }
 end
 
 local function append(list, more)
   for _, item in ipairs(more) do list[#list + 1] = item end
 end
 
---- Who keeps an old version of a service alive, a text for each.
+local function look_at_tasks(service, generation)
+  local tasks <const> = core.list()
+  table.sort(tasks, function(a, b) return a.id < b.id end)
+  local texts <const> = own_tasks(generation, tasks)
+  append(texts, other_stacks(service, generation, tasks))
+  return texts
+end
+
+--- Who keeps an old version of a service alive, a text for each. To be called in a task, which lets others run when
+--- there is much to look at.
 ---@param service perigee.Service
 ---@param generation perigee.service.Generation
 ---@param objects integer? that are looked at, at most; default 200,000
 ---@return string[]
 function M.of(service, generation, objects)
-  local tasks <const>, texts <const> = core.list(), {}
-  table.sort(tasks, function(a, b) return a.id < b.id end)
-  append(texts, own_tasks(generation, tasks))
-  append(texts, other_stacks(service, generation, tasks))
+  local texts <const> = look_at_tasks(service, generation)
   local targets <const>, budget <const> = targets_of(generation), objects or OBJECTS
   append(texts, look_at_states(service, targets, budget))
   if #texts == 0 then append(texts, look_at_modules(targets, budget)) end

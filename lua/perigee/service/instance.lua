@@ -123,7 +123,7 @@ function Service:stop(on_failure, silence)
   for _, server in ipairs(generation.servers) do
     if silence then server:drain(silence) else server:close() end
   end
-  generation.call_all(generation.stop_functions, on_failure)
+  generation:call_all(generation.stop_functions, on_failure)
 end
 
 --- Calls `f` with the scope of each version that is alive.

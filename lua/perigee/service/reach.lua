@@ -16,6 +16,7 @@ Search.__index = Search
 
 local COLLECTED <const> = { table = true, ["function"] = true, userdata = true, thread = true }
 local LONGEST_KEY <const> = 40
+local PAUSE <const> = 10000 -- objects between two pauses
 
 local function key_label(key)
   if math.type(key) == "integer" or type(key) == "boolean" then return ("[%s]"):format(key) end
@@ -125,9 +126,10 @@ end
 ---@param name string what the value is called: with it the way begins
 ---@param targets table<any, string> what is looked for, and what it is called
 ---@param budget integer objects to visit at most
+---@param pause fun()? is called now and then
 ---@return string? way "rooms.lobby.clients[1] (metatable).__index.join, a function of chat.lua:62"
 ---@return integer visited objects; more than the budget: it was given up
-function M.find(value, name, targets, budget)
+function M.find(value, name, targets, budget, pause)
   local self <const> = setmetatable({ budget = budget, targets = targets, objects = {}, parents = {}, labels = {},
     seen = {} }, Search)
   self:add(value, name)
@@ -136,6 +138,7 @@ function M.find(value, name, targets, budget)
     local object <const> = self.objects[index]
     EXPAND[type(object)](self, object, index)
     index = index + 1
+    if pause and index % PAUSE == 0 then pause() end
   end
   return self.found and describe(self) or nil, #self.objects
 end

@@ -8,14 +8,24 @@ local M <const> = {}
 ---@field kind "new"|"kept"|"migrated" what has become of it at the last load
 ---@field from integer? the version that it was migrated from
 
---- A copy of tables, and of the tables in them, that share all else; metatables are shared as well.
-local function copy(value, copies)
-  if type(value) ~= "table" then return value end
-  if copies[value] then return copies[value] end
-  local result <const> = {}
-  copies[value] = result
-  for key, item in next, value do rawset(result, copy(key, copies), copy(item, copies)) end
-  return debug.setmetatable(result, debug.getmetatable(value))
+--- A copy of tables, and of the tables in them, however deep, that share all else; metatables are shared as well.
+local function copy(value)
+  local copies <const>, found <const> = {}, {}
+  local function copied(item)
+    if type(item) ~= "table" then return item end
+    if not copies[item] then
+      copies[item] = {}
+      found[#found + 1] = item
+    end
+    return copies[item]
+  end
+  local result <const> = copied(value)
+  while #found > 0 do
+    local original <const> = table.remove(found)
+    for key, item in next, original do rawset(copies[original], copied(key), copied(item)) end
+    debug.setmetatable(copies[original], debug.getmetatable(original))
+  end
+  return result
 end
 
 local function initial_value(initial)
@@ -35,7 +45,7 @@ local function migrated(name, old, version, migrate)
     error(("state '%s' is of version %d, and nothing is given to migrate it to version %d"):format(name, old.version,
       version), 3)
   end
-  local value <const> = migrate(copy(old.value, {}), old.version)
+  local value <const> = migrate(copy(old.value), old.version)
   if value == nil then error(("state '%s': migrate has returned nil"):format(name), 3) end
   return { value = value, version = version, kind = "migrated", from = old.version }
 end
@@ -57,9 +67,9 @@ function M.of(generation, name, initial, version, migrate)
   if not old then state = first(name, initial, version)
   elseif old.version ~= version then state = migrated(name, old, version, migrate)
   else state = { value = old.value, version = version, kind = "kept" } end
-  local is_serving <const> = generation.state == "serving" or generation.state == "draining"
-  local place <const> = is_serving and generation.service.states or generation.states
-  place[name] = state
+  local is_loaded <const> = generation.state == "serving" or generation.state == "draining"
+  local place <const> = is_loaded and generation.service.states or generation.states
+  if not (generation.is_over and old) then place[name] = state end -- old code changes nothing of the newer one's
   return state.value
 end
 

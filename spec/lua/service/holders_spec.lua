@@ -74,7 +74,7 @@ describe("An old version of a script is held by", function()
     table.sort(texts)
     assert.equal(2, #texts)
     assert.matches("^a WebSocket: %l+://127.0.0.1:%d+$", texts[1])
-    assert.equal(("a request: tcp://127.0.0.1:%d"):format(conn.address.port), texts[2])
+    assert.equal(("a request: http://127.0.0.1:%d"):format(conn.address.port), texts[2])
     socket:close()
   end)
 
@@ -99,7 +99,7 @@ describe("An old version of a script is held by", function()
       local service <const> = require "perigee.service"
       local serve <const> = service.live("serve", function(conn) conn:write "hello\n" return conn:read_line() end)
       require "perigee.net".serve("tcp://127.0.0.1:0", function(conn)
-        for _ = 1, 1000 do print(serve(conn)) end
+        while type(serve(conn)) == "string" do end
       end)
     ]]
     local here <close> = reloading.start { ["a.lua"] = script }
@@ -112,24 +112,24 @@ describe("An old version of a script is held by", function()
   end)
 
   for what, case in pairs {
-    ["a function"] = { "state.hello = function() print 'hello' end", "state.hello, a function of a.lua:9" },
+    ["a function"] = { "state.hello = function() print 'hello' end", "state.hello, a function of a.lua:8" },
     ["a method of a class"] = { [[
       local Client <const> = {}
       Client.__index = Client
       function Client:join() print(self) end
       state.rooms = { ["the lobby"] = { clients = { setmetatable({}, Client) } } }
-    ]], 'state.rooms["the lobby"].clients[1] (metatable).join, a function of a.lua:11' },
+    ]], 'state.rooms["the lobby"].clients[1] (metatable).join, a function of a.lua:10' },
     ["a function that another one calls"] = { [[
       local function say(text) print(text) end
       state[true] = { say = function() say "x" end }
-    ]], "state[true].say (upvalue say), a function of a.lua:9" },
-    ["a key"] = { "state[function() print 'x' end] = 1", "state (a key), a function of a.lua:9" },
+    ]], "state[true].say (upvalue say), a function of a.lua:8" },
+    ["a key"] = { "state[function() print 'x' end] = 1", "state (a key), a function of a.lua:8" },
     ["its globals"] = { "state.all = _G", "state.all, the globals of the old code" },
     ["itself"] = { "state.of = service.current()", "state.of, the old code itself" },
     ["a coroutine"] = { [[
       state.walk = coroutine.create(function(text) coroutine.yield(text) end)
       coroutine.resume(state.walk, "x")
-    ]], "state.walk (stack), a function of a.lua:9" },
+    ]], "state.walk (stack), a function of a.lua:8" },
   } do
     it(("a state in which there is %s"):format(what), function()
       local state <const> = 'local state <const> = service.state "state"\n'
