@@ -96,9 +96,9 @@ static void push_explanation(lua_State *L, const struct memory *memory) {
     format_size(memory->refusal.held, in_use, sizeof in_use);
     format_size(memory->limit, limit, sizeof limit);
     if (memory->refusal.line) snprintf(place, sizeof place, " at %s:%d", memory->refusal.source, memory->refusal.line);
-    lua_pushfstring(L, "%s: %s asked for%s, where %s are in use", LUA_MESSAGE, asked, place, in_use);
-    if (memory->refusal.is_limited) lua_pushfstring(L, " and the limit is %s", limit);
-    else lua_pushliteral(L, " and the system has no more");
+    lua_pushfstring(L, "%s: %s asked for%s, %s are in use", LUA_MESSAGE, asked, place, in_use);
+    if (memory->refusal.is_limited) lua_pushfstring(L, ", the limit is %s", limit);
+    else lua_pushliteral(L, ", the system has no more");
     lua_concat(L, 2);
 }
 

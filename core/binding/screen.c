@@ -52,8 +52,8 @@ static int screen_make_raw(struct screen *screen) {
     return screen->is_raw = 1, 0;
 }
 
-/* screen.raw(on) -> true, or nil, message, code: keys come at once, are not shown, and raise no signals. What was before
- * is restored by raw(false), and when the Lua state is closed. */
+/* screen.raw(on) -> true, or nil, message, code: keys come at once, are not shown, and raise no signals. What was
+ * before is restored by raw(false), and when the Lua state is closed. */
 static int screen_raw(lua_State *L) {
     struct screen *screen = screen_of(L);
     luaL_checktype(L, 1, LUA_TBOOLEAN);

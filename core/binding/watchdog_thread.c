@@ -11,6 +11,7 @@ static const double GRACE_SECONDS = 0.1;   /* that an error has to reach the end
 static const double SILENT_SECONDS = 1;    /* after an error should have been raised */
 static const double REPEAT_SECONDS = 30;   /* between two reports of the same silence */
 static const double URGENT_SECONDS = 0.01; /* between two looks at a slice that is to end */
+static const double LONGEST_PAUSE = 0.5;   /* between two signals about the same */
 static const double SHORTEST_LOOK = 0.005, LONGEST_LOOK = 0.05;
 
 /* What the thread knows of the slice that it saw last. */
@@ -19,6 +20,7 @@ struct sight {
     double since;      /* a moment, at most one look after it began */
     double raised_at;  /* 0: no error was raised, as far as is known */
     double report_at;  /* the next report of its silence */
+    double ask_at, pause; /* the next signal */
     int warned, idle;
 };
 
@@ -58,14 +60,25 @@ static void report(struct watchdog *watchdog, struct sight *sight, double now) {
     sight->report_at = now + REPEAT_SECONDS;
 }
 
+/* A hook can get lost. Less and less often: in a deep recursion setting it takes long, and that must not be all that the
+ * main thread does. */
+static void ask_again(struct watchdog *watchdog, struct sight *sight, enum watchdog_request request, double now) {
+    if (watchdog->request != request) sight->ask_at = sight->pause = 0;
+    if (now < sight->ask_at) return;
+    ask(watchdog, sight, request);
+    sight->pause = sight->pause ? sight->pause * 2 : URGENT_SECONDS;
+    if (sight->pause > LONGEST_PAUSE) sight->pause = LONGEST_PAUSE;
+    sight->ask_at = now + sight->pause;
+}
+
 /* The slice is past its end, or it is one in which a task is to end. */
 static void press(struct watchdog *watchdog, struct sight *sight, int is_raised, double now) {
     double expected = sight->since + watchdog->options.stop;
     if (is_raised && !sight->raised_at) sight->raised_at = now;
     if (is_raised) expected = sight->raised_at + GRACE_SECONDS;
     if (now >= expected + SILENT_SECONDS && now >= sight->report_at) report(watchdog, sight, now);
-    else if (!is_raised) ask(watchdog, sight, WATCHDOG_STOP);
-    else if (now >= expected) ask(watchdog, sight, WATCHDOG_INSIST);
+    else if (!is_raised) ask_again(watchdog, sight, WATCHDOG_STOP, now);
+    else if (now >= expected) ask_again(watchdog, sight, WATCHDOG_INSIST, now);
 }
 
 /* Returns the seconds until the next look. */

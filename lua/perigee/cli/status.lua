@@ -7,8 +7,6 @@ local overview <const> = require "perigee.cli.overview"
 
 local M <const> = {}
 
-local WIDTH <const> = 100
-
 local function listener_rows(listeners)
   local rows <const> = {}
   for i, listener in ipairs(listeners or {}) do rows[i] = { listener.service, listener.address } end
@@ -56,7 +54,7 @@ local function alive_text(status)
   local lines <const> = {}
   for _, generation in ipairs(overview.alive(status)) do
     lines[#lines + 1] = generation.title
-    for _, holder in ipairs(generation.holders) do lines[#lines + 1] = columns.cut("  " .. holder, WIDTH) end
+    for _, holder in ipairs(generation.holders) do lines[#lines + 1] = "  " .. holder end
   end
   return table.concat(lines, "\n")
 end

@@ -1,5 +1,5 @@
---- perigee top: what a running process does, anew each second, until q or Ctrl-C is pressed. Where standard output is no
---- terminal it is printed.
+--- perigee top: what a running process does, anew each second, until q or Ctrl-C is pressed. Where standard output is
+--- no terminal it is printed.
 
 local client <const> = require "perigee.supervisor.client"
 local core <const> = require "core.task"
@@ -19,6 +19,7 @@ local AT_ONCE <const> = { [(" "):byte()] = true, [13] = true, [10] = true }
 ---@class perigee.cli.Top
 ---@field control string?
 ---@field interval number seconds
+---@field conn perigee.Connection? to the process
 ---@field left number samples that are still to be shown
 ---@field before perigee.cli.Sample?
 ---@field sample perigee.cli.Sample?
@@ -26,11 +27,24 @@ local AT_ONCE <const> = { [(" "):byte()] = true, [13] = true, [10] = true }
 local Top <const> = {}
 Top.__index = Top
 
+local REQUEST <const> = { command = "status", holders = false } -- looking for who holds old code takes time
+
+--- The process's answer, by the connection that is there, or a new one: a process that was upgraded is another one.
+local function ask(self)
+  local answer = self.conn and client.ask_again(self.conn, REQUEST)
+  if answer then return answer end
+  if self.conn then self.conn:close() end
+  local conn
+  answer, conn = client.ask(self.control, REQUEST)
+  if not answer then return nil, conn end
+  self.conn = conn
+  return answer
+end
+
 --- Asks the process: true, or nil and a message.
 function Top:take()
-  local answer <const>, conn <const> = client.ask(self.control, { command = "status", holders = false })
-  if not answer then return nil, conn end
-  conn:close()
+  local answer <const>, message <const> = ask(self)
+  if not answer then return nil, message end
   self.before, self.sample = self.sample, rates.sample(answer.status, core.now())
   self.left = self.left - 1
   return true
@@ -129,6 +143,7 @@ function M.main(arguments)
     left = arguments.count or math.huge, has_keys = false, status = 0 }, Top)
   local show <const> = screen.size() and show_on_screen or run_printed
   local shown <const>, message <const> = show(self)
+  if self.conn then self.conn:close() end
   if shown or self.status > 0 then return self.status end
   io.stderr:write("perigee: ", message, "\n")
   return 1

@@ -184,6 +184,11 @@ local function add_rows(lines, rows)
   end
 end
 
+local function count_text(changes)
+  if changes == 0 then return "nothing would change" end
+  return changes == 1 and "1 change" or changes .. " changes"
+end
+
 ---@class perigee.service.DescribedPlan
 ---@field services { name: string, generation: integer?, listeners: { address: string, kind: string }[], state:
 --- { name: string, kind: string, from: integer?, to: integer? }[], options: { name: string, old: string?, new:
@@ -196,8 +201,7 @@ function M.text(plan)
   local lines <const> = {}
   for _, service in ipairs(plan.services) do
     local rows <const>, changes <const> = rows_of(service)
-    local count <const> = changes == 0 and "nothing would change" or changes == 1 and "1 change" or changes .. " changes"
-    lines[#lines + 1] = ("%s: %s"):format(service.name, count)
+    lines[#lines + 1] = ("%s: %s"):format(service.name, count_text(changes))
     add_rows(lines, rows)
   end
   return table.concat(lines, "\n")

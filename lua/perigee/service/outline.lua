@@ -99,7 +99,7 @@ local function new_unit(reader, index, name, outer)
   local unit <const> = { name = name or "function at line " .. line, line = line, code = {},
     key = name or "function " .. call_text(reader, index), kind = name or "function" }
   if outer then
-    unit.name, unit.key, unit.kind = name .. " in " .. outer.name, name .. " in " .. outer.key, name .. " in " .. outer.kind
+    for _, field in ipairs { "name", "key", "kind" } do unit[field] = name .. " in " .. outer[field] end
   end
   table.insert(reader.outline.functions, unit)
   return unit

@@ -1,5 +1,5 @@
---- The way from one value to another through all that keeps values alive: tables, metatables, upvalues, user values, and
---- stacks. It is looked for breadth first, so the shortest way is found.
+--- The way from one value to another through all that keeps values alive: tables, metatables, upvalues, user values,
+--- and stacks. It is looked for breadth first, so the shortest way is found.
 
 local M <const> = {}
 

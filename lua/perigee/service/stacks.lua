@@ -77,7 +77,7 @@ end
 --- The innermost function on a stack that belongs to a version of a script.
 ---@param thread thread
 ---@param environment table the globals of that version
----@param known table<function, boolean> what was found out about functions before: to be given again with the next stack
+---@param known table<function, boolean> what was found out about functions: to be given again with the next stack
 ---@return function?
 function M.function_of(thread, environment, known)
   for level = 0, LEVELS do

@@ -63,4 +63,17 @@ function M.ask(path, request)
   return nil, answer.message, answer.code, answer
 end
 
+--- Asks for something else by a connection that ask has returned.
+---@param conn perigee.Connection
+---@param request table
+---@return table? answer
+---@return string? message
+---@return string? code
+function M.ask_again(conn, request)
+  local answer <const>, message <const>, code <const> = exchange(conn, request)
+  if not answer then return nil, message, code end
+  if answer.ok then return answer end
+  return nil, answer.message, answer.code
+end
+
 return M

@@ -1,6 +1,8 @@
 local config <const> = require "perigee.cli.config"
 local given <const> = require "perigee.cli.given"
 local helper <const> = require "spec.helper"
+local net <const> = require "perigee.net"
+local workers <const> = require "spec.fixtures.workers"
 
 local SERVICES <const> = { chat = true, rest = true }
 
@@ -57,7 +59,8 @@ rest.listen  =  http://127.0.0.1:1
 
   it("says in which line something is wrong", function()
     local form <const> = "it is not of the form SERVICE.OPTION = VALUE"
-    for _, line in ipairs { "chat.history", "history = 5", "chat history = 5", ".a = 1", "chat. = 1", "[chat]", "chat.a b = 1" } do
+    for _, line in ipairs { "chat.history", "history = 5", "chat history = 5", ".a = 1", "chat. = 1", "[chat]",
+      "chat.a b = 1" } do
       assert.same({ nil, "2: " .. form }, { read("\n" .. line .. "\n") })
     end
     assert.same({ nil, "3: no script here is the service 'shop'" }, { read "\n# x\nshop.a = 1\n" })
@@ -74,11 +77,13 @@ rest.listen  =  http://127.0.0.1:1
     local directory <close> = helper.directory { ["a.conf"] = "chat.history = 50\nchat.limit = 7\n" }
     local arguments <const> = { scripts = { "scripts/chat.lua", "rest.lua" }, config = tostring(directory) .. "/a.conf",
       set = { "chat.history=60", "rest.listen=http://127.0.0.1:0" } }
-    assert.same({ chat = { history = "60", limit = "7" }, rest = { listen = "http://127.0.0.1:0" } }, given.read(arguments))
+    assert.same({ chat = { history = "60", limit = "7" }, rest = { listen = "http://127.0.0.1:0" } },
+      given.read(arguments))
     local file <const> = assert(io.open(arguments.config, "w"))
     file:write "chat.limit = 8\nchat.x\n"
     file:close()
-    assert.same({ nil, arguments.config .. ":2: it is not of the form SERVICE.OPTION = VALUE" }, { given.read(arguments) })
+    assert.same({ nil, arguments.config .. ":2: it is not of the form SERVICE.OPTION = VALUE" },
+      { given.read(arguments) })
     os.remove(arguments.config)
     assert.same({ nil, arguments.config .. ": No such file or directory" }, { given.read(arguments) })
   end)
@@ -111,6 +116,39 @@ print(options.history, options.motd)
     assert.equal(1, status)
     assert.matches("chat.lua:1: there is no option 'histroy' %(a.conf:2%); the options are: history, motd", output)
     assert.matches("option 'history' must be a number, not 'many' %(a.conf:1%)\n", (run "chat.history = many"))
-    assert.matches("option 'history' must be a number, not 'many'\n", (run("chat.history = 1", "--set chat.history=many")))
+    assert.matches("option 'history' must be a number, not 'many'\n",
+      (run("chat.history = 1", "--set chat.history=many")))
   end)
+
+  for _, mode in ipairs { "", "--workers 2" } do
+    it(("is read again at a reload, as a whole or not at all %s"):format(mode), function()
+      local directory <close> = helper.directory { ["a.conf"] = "service.motd = first\n" }
+      local path <const> = tostring(directory) .. "/a.conf"
+      local function write(text)
+        local file <close> = assert(io.open(path, "w"))
+        file:write(text)
+      end
+      local process <close>, address <const> = workers.serve([[
+        local options <const> = require "perigee.service".options { motd = "none" }
+        require "perigee.net".serve("tcp://127.0.0.1:0", function(conn) conn:write(options.motd) end)
+      ]], ("%s --config %s"):format(mode, path))
+      process:serving()
+      local function motd()
+        local conn <close> = assert(net.connect(address, { timeout = 20 }))
+        return (conn:read_all())
+      end
+      assert.equal("first", motd())
+      write "service.motd = 'second'\n"
+      assert.same({ "reloaded service: generation 2\n", 0 }, { process:command "reload" })
+      assert.equal("second", motd())
+      write "\nservice.motd = 'third\n"
+      assert.same({ ("perigee: not reloaded: %s:2: the closing ' is missing\n"):format(path), 1 },
+        { process:command "reload" })
+      write "service.modt = third\n"
+      local output <const>, status <const> = process:command "reload"
+      assert.equal(1, status)
+      assert.matches(":1: there is no option 'modt' ", output)
+      assert.equal("second", motd())
+    end)
+  end
 end)
