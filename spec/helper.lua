@@ -189,8 +189,13 @@ function M.python(program, arguments)
   return output, status
 end
 
---- The binary that runs this spec, to be run as a user would.
-M.binary = os.getenv "PERIGEE" or require "lfs".symlinkattributes("/proc/self/exe", "target"):gsub(" %(deleted%)$", "")
+local function absolute(path)
+  return path:find "^/" and path or require "lfs".currentdir() .. "/" .. path
+end
+
+--- The binary that runs this spec, to be run as a user would, from whatever directory.
+M.binary = absolute(os.getenv "PERIGEE"
+  or require "lfs".symlinkattributes("/proc/self/exe", "target"):gsub(" %(deleted%)$", ""))
 
 ---@class spec.Process
 ---@field pid integer

@@ -181,11 +181,13 @@ static int group_run(lua_State *L) {
 }
 
 void scope_open(lua_State *L) {
-    static const luaL_Reg methods[] = {
-        {"spawn", scope_object_spawn},   {"enter", scope_object_enter},
-        {"cancel", scope_object_cancel}, {"cancel_background", scope_object_cancel_background},
-        {"join", scope_object_join},     {"move_live", scope_object_move_live},
-        {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"spawn", scope_object_spawn},
+                                       {"enter", scope_object_enter},
+                                       {"cancel", scope_object_cancel},
+                                       {"cancel_background", scope_object_cancel_background},
+                                       {"join", scope_object_join},
+                                       {"move_live", scope_object_move_live},
+                                       {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", scope_object_index}, {"__gc", scope_object_gc}, {NULL, NULL}};
     static const luaL_Reg functions[] = {{"group", group_run}, {"scope", scope_make}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);

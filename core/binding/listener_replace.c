@@ -13,7 +13,8 @@
 
 enum { REPLACE_LISTENER = 1, REPLACE_HANDLER, REPLACE_OPTIONS, REPLACE_SCOPE, REPLACE_ADDRESS };
 
-static enum scheme scheme_for(const struct listener_object *object, enum scheme wanted, const struct listener_tls *tls) {
+static enum scheme scheme_for(const struct listener_object *object, enum scheme wanted,
+                              const struct listener_tls *tls) {
     if (object->address.as.any.sa_family == AF_UNIX) return SCHEME_UNIX;
     return wanted == SCHEME_UNIX ? (tls->context ? SCHEME_TLS : SCHEME_TCP) : wanted;
 }

@@ -46,6 +46,12 @@ static void give_sethook(lua_State *L) {
     lua_pop(L, 1);
 }
 
+/* Programs that are started do not get it, and who does not read it holds up nothing. */
+static void take_report(int fd) {
+    fcntl(fd, F_SETFD, FD_CLOEXEC);
+    fcntl(fd, F_SETFL, O_WRONLY | O_NONBLOCK);
+}
+
 /* watchdog.start(options) -> true, or nil, message, code */
 static int start(lua_State *L) {
     struct watchdog_options options;
@@ -54,7 +60,7 @@ static int start(lua_State *L) {
     luaL_argcheck(L, !runtime->watch.watchdog, 1, "the watchdog has been started");
     lua_pushboolean(L, 1);
     if (!options.warn && !options.stop) return 1;
-    if (options.report >= 0) fcntl(options.report, F_SETFD, FD_CLOEXEC);
+    if (options.report >= 0) take_report(options.report);
     if (watchdog_start(L, &options) < 0) return support_fail_errno(L, errno, "start", "the watchdog");
     take_sethook(L);
     return 1;

@@ -7,7 +7,9 @@ local targets <const> = require "perigee.server.targets"
 ---@field protocol perigee.server.Protocol
 ---@field kind "stream"|"http"|"datagram" what its sockets are
 ---@field address perigee.Address where it listens
+---@field service string? whose it is
 ---@field sockets any[] listeners, or a datagram socket
+---@field occurrence integer the first, second ... at its place: where the system chooses the port there may be several
 ---@field is_aside boolean its service is being loaded: nothing is served by it yet
 ---@field source perigee.server.Endpoint? of the version before, whose place it takes
 ---@field supply perigee.server.Supply? who has given its sockets
@@ -38,8 +40,10 @@ local function open_socket(self, at, options)
   return socket
 end
 
+--- What of the descriptors has not become a socket is closed.
 local function open_supplied(self)
   local options <const> = merge(self.target.options, self.supply.options)
+  local _ <close> = setmetatable({}, { __close = function() close_all(self.supply.descriptors) end })
   for _, descriptor in ipairs(self.supply.descriptors) do
     local socket <const>, message <const>, code <const> = open_socket(self, descriptor, options)
     if not socket then return nil, message, code end
@@ -49,7 +53,7 @@ local function open_supplied(self)
 end
 
 --- Opens its sockets: those that somebody supplies, or one of its own.
----@param supplier (fun(at: any, options: table, is_aside: boolean): perigee.server.Supply?, string?, string?)?
+---@param supplier (fun(endpoint: perigee.server.Endpoint): perigee.server.Supply?, string?, string?)?
 ---@return true?
 ---@return string? message
 ---@return string? code
@@ -57,7 +61,7 @@ function Endpoint:open(supplier)
   local target <const> = self.target
   local opened, message, code
   if supplier and not targets.is_descriptor(target.at) then
-    self.supply, message, code = supplier(target.at, target.options, self.is_aside)
+    self.supply, message, code = supplier(self)
     if not self.supply and message then return nil, message, code end
   end
   if self.supply then
@@ -151,7 +155,7 @@ function Endpoint:take_over(scope)
   if targets.is_descriptor(self.target.at) then
     self.target.at:close()
   elseif self.supply and self.supply.taken then
-    self.supply.taken(self.target.at)
+    self.supply.taken(self)
   end
   self.address = self.sockets[1].address
   source.sockets = {}
@@ -168,11 +172,13 @@ local M <const> = {}
 
 ---@param target perigee.server.Target
 ---@param protocol perigee.server.Protocol
+---@param service string?
+---@param occurrence integer
 ---@param is_aside boolean
 ---@return perigee.server.Endpoint
-function M.new(target, protocol, is_aside)
+function M.new(target, protocol, service, occurrence, is_aside)
   return setmetatable({ target = target, protocol = protocol, kind = protocol.kind(target.at), sockets = {},
-    is_aside = is_aside }, Endpoint)
+    service = service, occurrence = occurrence, is_aside = is_aside }, Endpoint)
 end
 
 return M

@@ -134,19 +134,12 @@ end
 ---@field descriptors perigee.Descriptor[] listening, or bound for UDP
 ---@field options table? to be added to the user's
 ---@field opened fun(sockets: any[])? is told what became of the descriptors
----@field taken fun(at: perigee.Address)? is told when a newer version serves them, and as what
+---@field taken fun(endpoint: perigee.server.Endpoint)? is told when a newer version serves them, and as what
 
 --- Who gives the sockets for addresses, instead of the system: a supervisor, or whoever started this process. Returns
 --- nil for an address that is to be bound here; nil, message, code for one that cannot be had.
---- `is_aside`: it is for a version that is being loaded aside.
----@type (fun(service: string, at: perigee.Address, options: table?, is_aside: boolean): perigee.server.Supply?,
----string?, string?)?
+---@type (fun(endpoint: perigee.server.Endpoint): perigee.server.Supply?, string?, string?)?
 M.supplier = nil
-
-local function supplier_for(generation)
-  if not M.supplier or not generation then return nil end
-  return function(at, options, is_aside) return M.supplier(generation.name, at, options, is_aside) end
-end
 
 --- How well an old endpoint fits: 1, asked for with the same words; 2 and 3, but for what is spoken there, which counts
 --- where the system chooses the port; 4, bound there. nil: it does not.
@@ -169,14 +162,35 @@ local function find_source(generation, endpoint)
   return found
 end
 
+--- The first number that no server of the version has at a place.
+local function free_occurrence(server, place)
+  local used <const>, free = {}, 1
+  local function mark(other)
+    for _, endpoint in ipairs(other.endpoints) do
+      if endpoint.target.place == place then used[endpoint.occurrence] = true end
+    end
+  end
+  for _, other in ipairs(server.generation and server.generation.servers or {}) do
+    if other.is_open then mark(other) end
+  end
+  mark(server)
+  while used[free] do free = free + 1 end
+  return free
+end
+
+local function new_endpoint(server, target, protocol)
+  local generation <const> = server.generation
+  return endpoints.new(target, protocol, generation and generation.name, free_occurrence(server, target.place),
+    generation ~= nil and generation.replaces ~= nil)
+end
+
 local function open_endpoint(server, target, protocol)
   local generation <const> = server.generation
-  local is_aside <const> = generation ~= nil and generation.replaces ~= nil
-  local endpoint <const> = endpoints.new(target, protocol, is_aside)
-  local source <const> = is_aside and find_source(generation, endpoint)
+  local endpoint <const> = new_endpoint(server, target, protocol)
+  local source <const> = endpoint.is_aside and find_source(generation, endpoint)
   local opened, message, code
   if source then opened, message, code = endpoint:claim(source, generation)
-  else opened, message, code = endpoint:open(supplier_for(generation)) end
+  else opened, message, code = endpoint:open(generation and M.supplier) end
   if not opened then return nil, message, code end
   table.insert(server.endpoints, endpoint)
   table.insert(server.addresses, endpoint.address)

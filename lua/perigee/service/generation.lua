@@ -3,6 +3,7 @@
 
 local core <const> = require "core.task"
 local environment <const> = require "perigee.service.environment"
+local options <const> = require "perigee.service.options"
 local new_sources <const> = require "perigee.service.sources"
 local traceback <const> = require "perigee.service.traceback"
 
@@ -60,7 +61,8 @@ end
 local function check_given(self)
   local name <const> = next(self.given)
   if not name or self.options then return true end
-  return nil, { message = ("%s: there is no option '%s': the script declares none"):format(self.path, name) }
+  return nil, { message = ("%s: there is no option '%s': the script declares none%s"):format(self.path, name,
+    options.origin_text(self.given, name)) }
 end
 
 local function run_main(self, chunk, seconds)
@@ -69,6 +71,7 @@ local function run_main(self, chunk, seconds)
   local main <const> = self.scope:enter(function() ok, failure = xpcall(chunk, traceback.handler) end)
   local _, why, code = main:join(seconds)
   self.loading = false
+  self.sources:settle()
   if ok then return check_given(self) end
   if type(failure) == "table" then return nil, failure end
   if code == "timeout" then

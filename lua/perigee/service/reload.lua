@@ -82,7 +82,7 @@ end
 function Plan:version()
   local texts <const>, options <const> = {}, {}
   for _, candidate in ipairs(self.candidates) do
-    texts[candidate.name], options[candidate.name] = candidate.sources.texts, candidate.given
+    texts[candidate.name], options[candidate.name] = candidate.sources:found(), candidate.given
   end
   return { texts = texts, options = options }
 end

@@ -116,7 +116,7 @@ end
 function Run:version()
   local texts <const>, options <const>, generations <const> = {}, {}, {}
   for _, service in ipairs(self.services) do
-    texts[service.name], options[service.name] = service.generation.sources.texts, service.given
+    texts[service.name], options[service.name] = service.generation.sources:found(), service.given
     generations[service.name] = service.generation.number
   end
   return { texts = texts, options = options, generations = generations }

@@ -4,7 +4,7 @@
 ---@class perigee.service.Sources
 ---@field texts table<string, string> by path
 ---@field missing table<string, true> paths where a file was looked for, and none was
----@field is_fixed boolean only what is remembered is there
+---@field absent table<string, true> those where there is to be none, also when there is one now
 local Sources <const> = {}
 Sources.__index = Sources
 
@@ -23,10 +23,24 @@ end
 function Sources:text(path)
   local known <const> = self.texts[path]
   if known then return known end
-  if self.is_fixed then return nil, path .. ": No such file among those that this version was loaded from" end
+  if self.absent[path] then return nil, path .. ": No such file when this version was loaded" end
   local text <const>, message <const> = read(path)
   if text then self.texts[path] = text else self.missing[path] = true end
   return text, message
+end
+
+--- What was found, and where nothing was: to load the same version elsewhere, or later.
+---@return table<string, string|false> texts by path; false: there was no such file
+function Sources:found()
+  local found <const> = {}
+  for path in pairs(self.missing) do found[path] = false end
+  for path, text in pairs(self.texts) do found[path] = text end
+  return found
+end
+
+--- The version has been loaded: what it looks for from now on is there if it is there now.
+function Sources:settle()
+  self.absent = {}
 end
 
 ---@param path string
@@ -71,9 +85,13 @@ function Sources:equals(other)
   return true
 end
 
---- Files as they are now; or, with texts, those alone.
----@param texts table<string, string>?
+--- Files as they are now; or those of a version that was loaded before, as it has found them.
+---@param found table<string, string|false>? see Sources:found
 ---@return perigee.service.Sources
-return function(texts)
-  return setmetatable({ texts = texts or {}, missing = {}, is_fixed = texts ~= nil }, Sources)
+return function(found)
+  local texts <const>, missing <const>, absent <const> = {}, {}, {}
+  for path, text in pairs(found or {}) do
+    if text then texts[path] = text else missing[path], absent[path] = true, true end
+  end
+  return setmetatable({ texts = texts, missing = missing, absent = absent }, Sources)
 end

@@ -2,6 +2,8 @@
 
 local core <const> = require "core.task"
 local system <const> = require "core.system"
+local watchdog <const> = require "core.watchdog"
+local watchdog <const> = require "core.watchdog"
 
 local M <const> = {}
 
@@ -42,31 +44,39 @@ local function connections_of(service)
   return count
 end
 
---- A generation that newer code has replaced, and who still holds it.
-local function describe_old(generation)
-  local _, holders <const> = pcall(require, "perigee.service.holders")
-  return { number = generation.number, state = generation.state,
-    seconds = core.now() - (generation.replaced or generation.began), tasks = generation.scope.count,
-    holders = type(holders) == "table" and holders.of(generation.service, generation) or {} }
+local function connections_in(generation)
+  local count = 0
+  for _, task in ipairs(core.list()) do
+    if task.context == generation and task.kind ~= "task" then count = count + 1 end
+  end
+  return count
 end
 
-local function old_generations(service)
-  local list <const> = {}
+--- A generation that newer code has replaced, and who still holds it.
+local function describe_old(generation, with_holders)
+  local holders <const> = with_holders and require "perigee.service.holders"
+  return { number = generation.number, state = generation.state,
+    seconds = core.now() - (generation.replaced or generation.began), tasks = generation.scope.count,
+    connections = connections_in(generation),
+    holders = holders and holders.of(generation.service, generation) or {} }
+end
+
+local function old_generations(service, with_holders)
+  local old <const>, list <const> = {}, {}
   for generation in pairs(service.generations) do
-    if generation ~= service:current() and generation.number > 0 and generation.is_over then
-      list[#list + 1] = describe_old(generation)
-    end
+    if generation.is_over then old[#old + 1] = generation end
   end
-  table.sort(list, function(a, b) return a.number < b.number end)
+  table.sort(old, function(a, b) return a.number < b.number end)
+  for i, generation in ipairs(old) do list[i] = describe_old(generation, with_holders) end
   return list
 end
 
-local function describe(service)
+local function describe(service, with_holders)
   local current <const> = service:current()
   return { name = service.name, path = service.path, generation = current and current.number,
     reloads = service.reloads, failed_reloads = service.failed_reloads, cut = service.cut, tasks = service:tasks(),
     connections = connections_of(service), age = current and core.now() - current.began,
-    alive = old_generations(service) }
+    alive = old_generations(service, with_holders) }
 end
 
 local function state_of(run)
@@ -84,25 +94,27 @@ end
 
 --- Of the process that runs here. Counts of what has happened are since its start.
 ---@param run perigee.service.Run
+---@param request { holders: boolean? } false: who holds old code is not looked for, which takes time
 ---@return table
-function M.of_process(run)
+function M.of_process(run, request)
   local totals <const> = core.totals()
   local services <const>, connections = {}, 0
   for i, service in ipairs(run.services) do
-    services[i] = describe(service)
+    services[i] = describe(service, request.holders ~= false)
     connections = connections + services[i].connections
   end
   return { pid = system.pid(), state = state_of(run), connections = connections, services = services,
-    accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
-    memory = M.memory_of(system.pid()), heap = math.floor(collectgarbage "count" * 1024), lag = lag(),
+    slices = watchdog.slices(), accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
+    slices = watchdog.slices(), memory = M.memory_of(system.pid()), heap = math.floor(collectgarbage "count" * 1024), lag = lag(),
     listeners = listeners_of(run.services) }
 end
 
 --- The command.
 ---@param run perigee.service.Run
+---@param request { holders: boolean? }
 ---@return table
-function M.status(run)
-  return { ok = true, status = M.of_process(run) }
+function M.status(run, request)
+  return { ok = true, status = M.of_process(run, request) }
 end
 
 return M

@@ -25,6 +25,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field program string the path of the binary, for an upgrade
 ---@field user string? that workers run as
 ---@field drain number seconds
+---@field stop_after number seconds, after which a task is stopped; 0: never
 ---@field limit integer processes, of mode "process"
 ---@field slots perigee.supervisor.Slot[]
 ---@field listeners perigee.supervisor.Listeners
@@ -240,7 +241,7 @@ end
 ---@param request table
 ---@return table answer
 function Supervisor:answer(command, request)
-  if command == "status" then return { ok = true, status = report.status(self) } end
+  if command == "status" then return { ok = true, status = report.status(self, request) } end
   if command == "reload" then return self:reload(request) end
   return forward(self, command, request)
 end
@@ -289,6 +290,7 @@ function M.new(arguments, predecessor)
   local mode <const> = arguments.process_per_client and "process" or arguments.balance and "balance" or "shared"
   local self <const> = setmetatable({ mode = mode, argv = arguments.argv, program = upgrade.program(arguments.argv[0]),
     user = arguments.user, drain = arguments.drain, limit = arguments.processes, control_path = arguments.control,
+    stop_after = arguments.stop_after,
     slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
     manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
     watches = arguments.watch, config = arguments.config, attempted = {},

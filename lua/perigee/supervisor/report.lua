@@ -41,12 +41,13 @@ end
 
 --- What `perigee status` shows.
 ---@param supervisor perigee.Supervisor
+---@param request { holders: boolean? }
 ---@return table
-function M.status(supervisor)
+function M.status(supervisor, request)
   local workers <const>, own <const> = {}, {}
   core.group(function(group)
     for i, slot in ipairs(supervisor.slots) do
-      group:spawn(function() workers[i] = slot:status() end)
+      group:spawn(function() workers[i] = slot:status(request) end)
     end
   end)
   for _, entry in pairs(supervisor.listeners.entries) do

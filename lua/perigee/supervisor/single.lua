@@ -39,7 +39,8 @@ local function any_of(at)
 end
 
 local function supplier(list)
-  return function(_, at)
+  return function(endpoint)
+    local at <const> = endpoint.target.at
     local kind <const> = at.scheme == "udp" and "datagram" or "stream"
     local found <const> = take_from(list, at, kind) or any_of(at) and take_from(list, any_of(at), kind)
     if not found then return nil end
@@ -49,8 +50,8 @@ end
 
 -- What `perigee status` and `perigee stop` ask for.
 
-function Single:status()
-  local own <const> = status.of_process(self.run)
+function Single:status(request)
+  local own <const> = status.of_process(self.run, request)
   own.worker, own.restarts, own.age = 0, 0, core.now() - self.began
   return { pid = own.pid, state = own.state, mode = "single", age = own.age, memory = own.memory,
     listeners = own.listeners, workers = { own } }
@@ -61,7 +62,7 @@ end
 ---@param request table
 ---@return table answer
 function Single:answer(command, request)
-  if command == "status" then return { ok = true, status = self:status() } end
+  if command == "status" then return { ok = true, status = self:status(request) } end
   if request.worker and request.worker ~= 0 then
     return { ok = false, message = "this process has no workers", code = "unreachable" }
   end

@@ -3,6 +3,7 @@
 local connected <const> = require "perigee.process.connected"
 local core <const> = require "core.task"
 local deliveries <const> = require "perigee.supervisor.deliveries"
+local heartbeat <const> = require "perigee.supervisor.heartbeat"
 local log <const> = require "perigee.log"
 local questions <const> = require "perigee.supervisor.questions"
 local reload <const> = require "perigee.supervisor.reload"
@@ -32,6 +33,7 @@ local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process t
 ---@field has_finished boolean its scripts have ended by themselves
 ---@field deliveries perigee.supervisor.Deliveries? to the process
 ---@field questions perigee.supervisor.Questions? to the process
+---@field heartbeat perigee.supervisor.Heartbeat? of the process
 local Slot <const> = {}
 Slot.__index = Slot
 
@@ -139,13 +141,14 @@ local function start_process(self)
   local supervisor <const> = self.supervisor
   local binary <const> = supervisor.user and OWN_BINARY or connected.binary()
   local arguments <const> = { binary, table.unpack(supervisor.argv) }
-  local options <const> = { user = supervisor.user, environment = environment(), stderr = "inherit" }
+  local options <const> = { user = supervisor.user, environment = environment(), stderr = "inherit",
+    descriptors = self.heartbeat:descriptors() }
   local child <const>, message <const> = connected.start(arguments, options, worker.variable, "worker " .. self.number)
   if not child then return nil, message end
   local version <const> = supervisor.version
   self.version = version.number
   child.channel:send { number = self.number, mode = supervisor.mode, tickets = supervisor.tickets,
-    version = version.number > 0 and version or nil }
+    version = version.number > 0 and version or nil, report_number = self.heartbeat:number() }
   return child
 end
 
@@ -168,14 +171,22 @@ end
 ---@return { exit: integer?, signal: string?, reason: string? } outcome
 local function live(self)
   self.began, self.state, self.failure, self.deliveries, self.child = core.now(), "loading", nil, nil, nil
+  local pulse <const>, why <const> = heartbeat.new(self.supervisor.stop_after)
+  if not pulse then return { reason = why } end
+  self.heartbeat = pulse
   local child <const>, message <const> = start_process(self)
-  if not child then return { reason = message } end
+  if not child then
+    pulse:close()
+    return { reason = message }
+  end
   self.child, self.deliveries, self.questions = child, deliveries.new(child.channel), questions(child.channel)
   local announce <const> = supervisor_has_many(self) and log.debug or log.info
   announce("worker started", fields_of(self))
   if self.supervisor.stopping then self:stop() end
+  pulse:start(self)
   local listening <const> = core.spawn(serve_messages, self, child.channel)
   local outcome <const> = child:wait() or {}
+  pulse:close()
   listening:join(LAST_WORDS_SECONDS)
   listening:cancel()
   child:close()
@@ -261,9 +272,10 @@ function Slot:kill()
 end
 
 --- What it tells about itself, with what its supervisor knows.
+---@param request { holders: boolean? }
 ---@return table
-function Slot:status()
-  local told <const> = self:ask("status", {}, ANSWER_SECONDS)
+function Slot:status(request)
+  local told <const> = self:ask("status", { holders = request.holders }, ANSWER_SECONDS)
   local answer <const> = told.ok and told.status or { listeners = {} }
   local is_silent <const> = told.is_silent and self.state == "serving"
   answer.worker, answer.state, answer.restarts = self.number, is_silent and "silent" or self.state, self.restarts

@@ -29,6 +29,7 @@ local tls <const> = require "perigee.tls"
 ---@field questions perigee.supervisor.Questions to the supervisor
 ---@field claims table<string, perigee.supervisor.Claim>
 ---@field asked table<integer, table> questions for sockets that the supervisor has not answered, by number
+---@field report_number integer? the descriptor that its watchdog reports to
 ---@field scope perigee.Scope of its own tasks
 local Worker <const> = {}
 Worker.__index = Worker
@@ -197,6 +198,11 @@ function own_commands.rollback(self, request)
   return { ok = true, urls = urls_of(self) }
 end
 
+--- The loop goes round.
+function own_commands.beat()
+  return { ok = true }
+end
+
 --- Answers the supervisor.
 ---@param command string
 ---@param request table
@@ -294,7 +300,8 @@ function M.take()
   if not greeting then return nil, why end
   if greeting.tickets then tls.ticket_secret(greeting.tickets) end
   return setmetatable({ number = greeting.number, mode = greeting.mode, version = greeting.version, channel = channel,
-    claims = {}, asked = {}, asking = 0, questions = questions(channel), scope = core.scope() }, Worker)
+    report_number = greeting.report_number, claims = {}, asked = {}, asking = 0, questions = questions(channel),
+    scope = core.scope() }, Worker)
 end
 
 return M
