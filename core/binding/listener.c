@@ -230,10 +230,10 @@ int luaopen_core_listener(lua_State *L) {
                                          {"on_refused", on_refused},
                                          {"on_handshake_failed", listener_on_handshake_failed},
                                          {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"adopt", listener_adopt},           {"close", listener_object_close},
-                                       {"drain", listener_drain},           {"await", listener_await},
-                                       {"pause", listener_pause_accepting}, {"replace", listener_replace},
-                                       {"duplicate", listener_duplicate},   {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"adopt", listener_adopt},         {"close", listener_object_close},    {"drain", listener_drain},
+        {"await", listener_await},         {"pause", listener_pause_accepting}, {"replace", listener_replace},
+        {"duplicate", listener_duplicate}, {"withdraw", listener_withdraw},     {NULL, NULL}};
     static const luaL_Reg metamethods[] = {{"__index", listener_index},
                                            {"__tostring", listener_tostring},
                                            {"__close", listener_object_close},

@@ -62,6 +62,7 @@ struct listener_object *listener_check(lua_State *L); /* argument 1 */
 int listener_adopt(lua_State *L);                     /* listener:adopt */
 int listener_drain(lua_State *L);                     /* listener:drain */
 int listener_await(lua_State *L);                     /* listener:await */
+int listener_withdraw(lua_State *L);                  /* listener:withdraw */
 int listener_pause_accepting(lua_State *L);           /* listener:pause */
 int listener_replace(lua_State *L);                   /* listener:replace */
 int listener_duplicate(lua_State *L);                 /* listener:duplicate */

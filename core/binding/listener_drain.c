@@ -3,6 +3,8 @@
 #include "binding/support.h"
 #include "system/socket.h"
 
+#include <sys/socket.h>
+
 static const double GRACE = 5;
 
 /* listener:drain(seconds, keep_path): accepts nothing any more, and parts with its clients so that none is harmed: connections of
@@ -19,6 +21,13 @@ int listener_drain(lua_State *L) {
     object->draining = 1;
     if (object->protocol->drained) object->protocol->drained(object, grace);
     listener_let_go(object);
+    return 0;
+}
+
+/* listener:withdraw(): nobody can connect to its socket any more, whichever processes have it too; to be closed after */
+int listener_withdraw(lua_State *L) {
+    struct listener_object *object = listener_check(L);
+    if (object->io.open) shutdown(object->io.io.fd, SHUT_RDWR);
     return 0;
 }
 

@@ -89,7 +89,7 @@ for arguments, called in pairs(MODES) do
     it("reaches none when one fails", function()
       local process <close>, address <const> = serve(says "one")
       local output <const> = refused(process, says "two" .. "\nif require 'perigee.service'.worker == 2 then error 'not me' end")
-      assert.matches("service.lua:6: not me\n.*in main chunk", output)
+      assert.matches("service.lua:5: not me\n.*in main chunk", output)
       assert.same({ "one", "one" }, ask_both(address))
       refused(process, says "two" .. "\nif require 'perigee.service'.worker == 1 then error 'not me' end")
       assert.same({ "one", "one" }, ask_both(address))
@@ -182,6 +182,58 @@ for arguments, called in pairs(MODES) do
       assert.same({ "new", "new" }, ask_both(free))
     end)
 
+    it("closes those that could not be served after all", function()
+      local process <close>, first <const> = serve(says "one")
+      local probe <const> = assert(net.serve("tcp://127.0.0.1:0", print))
+      local free <const> = tostring(probe.address)
+      probe:close()
+      refused(process, says("one", first) .. says("new", free, "{ max_connections = 0 }"))
+      assert.equal("refused", refuses(free))
+      reloaded(process, says("two", first) .. says("new", free))
+      assert.same({ "new", "new" }, ask_both(free))
+    end)
+
+    it("opens ports that the system chooses in any order, also for workers that are started again", function()
+      local process <close>, first <const> = serve(says "one")
+      reloaded(process, says("kept", first) .. says "new")
+      local second <const> = process:wait_for "reloaded generation=2.-listening address=(%S+)"
+      restart(process, 1)
+      assert.same({ "kept", "kept" }, ask_both(first))
+      assert.same({ "new", "new" }, ask_both(second))
+      reloaded(process, says "any" .. says("named", first))
+      restart(process, 2)
+      assert.same({ "named", "named" }, ask_both(first))
+      assert.same({ "any", "any" }, ask_both(second))
+      reloaded(process, says("c", second) .. says "a" .. says "b")
+      restart(process, 1)
+      assert.same({ "c", "c" }, ask_both(second))
+    end)
+
+    it("moves an address from one service to another, also for workers that are started again", function()
+      local directory <close> = helper.directory { ["a.lua"] = says "a" .. says "moved by a", ["b.lua"] = says "b" }
+      local here <const> = tostring(directory)
+      local process <close> = workers.start(says "unused",
+        ("--drain 0 %s %s/a.lua %s/b.lua"):format(arguments, here, here))
+      process:wait_for "b +listening"
+      process:wait_for "a +listening.*a +listening"
+      process:serving()
+      local kept <const>, moved <const> = process:output():match
+        "a +listening address=(%S+).-a +listening address=(%S+)"
+      write(here .. "/a.lua", says("a", kept))
+      write(here .. "/b.lua", says "b" .. says("b has it", moved))
+      reloaded(process)
+      assert.same({ "b has it", "b has it" }, ask_both(moved))
+      restart(process, 1)
+      restart(process, 2)
+      assert.same({ "b has it", "b has it" }, ask_both(moved))
+      assert.same({ "a", "a" }, ask_both(kept))
+      write(here .. "/a.lua", says("a", kept) .. says("a again", moved))
+      write(here .. "/b.lua", says "b")
+      reloaded(process)
+      restart(process, 1)
+      assert.same({ "a again", "a again" }, ask_both(moved))
+    end)
+
     it("has more connections when the new version allows more", function()
       local text <const> = [[
         require "perigee.net".serve("tcp://127.0.0.1:0", function(conn)
@@ -230,6 +282,7 @@ for arguments, called in pairs(MODES) do
       local here <const> = tostring(directory)
       local process <close> = workers.start(says "unused",
         ("--drain 0 %s --config %s/c.conf %s/a.lua %s/b.lua"):format(arguments, here, here, here))
+      process:wait_for "listening"
       process:serving()
       local a <const> = process:wait_for "a +listening address=(%S+)"
       local b <const> = process:wait_for "b +listening address=(%S+)"
@@ -320,7 +373,7 @@ describe("a reload with a process for each client", function()
     assert.equal("one b", exchange(other, "b"))
   end)
 
-  it("opens addresses, and closes them for everybody although clients are there", function()
+  it("opens addresses", function()
     local process <close>, first <const> = workers.serve(text "one", "--drain 0 --process-per-client")
     local old <close> = assert(net.connect(first, { timeout = 20 }))
     assert.equal("one a", exchange(old, "a"))
@@ -331,9 +384,20 @@ describe("a reload with a process for each client", function()
     assert.equal("new b", exchange(new, "b"))
     is_ready(process)
     reloaded(process, text("three", second))
-    assert.equal("refused", refuses(first))
     assert.equal("one c", exchange(old, "c"))
     local last <close> = assert(net.connect(second, { timeout = 20 }))
     assert.equal("three d", exchange(last, "d"))
+  end)
+
+  it("closes addresses for everybody although clients are there", function()
+    local process <close>, first <const> = workers.serve(text "one", "--drain 0 --process-per-client")
+    local old <close> = assert(net.connect(first, { timeout = 20 }))
+    assert.equal("one a", exchange(old, "a"))
+    is_ready(process)
+    reloaded(process, text("two", first) .. text "new")
+    local second <const> = process:wait_for "reloaded generation=2.-listening address=(%S+)"
+    reloaded(process, text("three", second))
+    assert.equal("refused", refuses(first))
+    assert.equal("one c", exchange(old, "c"))
   end)
 end)

@@ -101,6 +101,14 @@ local specification <const> = {
       options = { control,
         { name = "interval", value = "SECONDS", convert = interval, default = 1, help = "between two looks" },
         { name = "count", value = "NUMBER", convert = count, help = "of looks; default: until q is pressed" } } },
+    { name = "tasks", summary = "show what each task of a running process waits for, or kill one",
+      options = { control,
+        { name = "stacks", help = "with the Lua stack of each" },
+        { name = "worker", value = "NUMBER", convert = arguments.integer, help = "which one; default all" },
+        { name = "json", help = "for programs" } },
+      positionals = {
+        { name = "action", shown = "kill", choices = { "kill" }, optional = true, help = "ends a task where it waits" },
+        { name = "id", shown = "ID", convert = arguments.integer, optional = true, help = "of the task" } } },
     { name = "reload", summary = "load the scripts of a running process again, all or none",
       options = { control, { name = "dry-run", help = "say what would change, and change nothing" } },
       positionals = { { name = "services", shown = "SERVICE", many = true, optional = true,
@@ -167,7 +175,7 @@ function commands.run(result)
   return with_scripts "run"(result)
 end
 
-for _, name in ipairs { "status", "top", "reload", "console", "stop", "upgrade" } do
+for _, name in ipairs { "status", "top", "tasks", "reload", "console", "stop", "upgrade" } do
   commands[name] = function(result) return require("perigee.cli." .. name).main(result) end
 end
 

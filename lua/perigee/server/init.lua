@@ -150,14 +150,28 @@ local function rank(old, endpoint)
   return old.kind == endpoint.kind and 2 or 3
 end
 
---- The endpoint of the version before that fits best, of those that nobody has claimed yet.
-local function find_source(generation, endpoint)
+--- Of the endpoints of an old version that nobody has claimed yet, the one that fits best.
+local function find_among(generation, endpoint, rank_of)
   local found, least = nil, math.huge
-  for _, server in ipairs(generation.replaces.servers) do
+  for _, server in ipairs(generation.servers) do
     for _, old in ipairs(server.is_open and server.endpoints or {}) do
-      local fits <const> = not old.claimed_by and rank(old, endpoint) or math.huge
+      local fits <const> = not old.claimed_by and rank_of(old, endpoint) or math.huge
       if fits < least then found, least = old, fits end
     end
+  end
+  return found
+end
+
+local function rank_of_other(old, endpoint)
+  return targets.place(old.address) == endpoint.target.place and 1 or nil
+end
+
+--- Whose place an endpoint takes: one of the version before, or one that is bound there of another service which is
+--- reloaded together with this one.
+local function find_source(generation, endpoint)
+  local found = find_among(generation.replaces, endpoint, rank)
+  for _, other in ipairs(generation.replaced_with) do
+    found = found or find_among(other, endpoint, rank_of_other)
   end
   return found
 end

@@ -11,6 +11,8 @@ local commands <const> = {}
 -- The module of a command is loaded when it is first asked for: few processes are ever asked.
 local modules <const> = {
   status = "perigee.service.status",
+  tasks = "perigee.service.tasks",
+  kill = "perigee.service.tasks",
   evaluate = "perigee.console.evaluate",
   interrupt = "perigee.console.evaluate",
   complete = "perigee.console.complete",

@@ -15,6 +15,7 @@ local traceback <const> = require "perigee.service.traceback"
 ---@field given table<string, string> options from the command line
 ---@field dev boolean
 ---@field replaces perigee.service.Generation? the one whose place it is to take, while it is loaded aside
+---@field replaced_with perigee.service.Generation[] those of all services that are reloaded together, meanwhile
 ---@field environment table its globals
 ---@field sources perigee.service.Sources
 ---@field servers perigee.Server[]
@@ -116,7 +117,7 @@ end
 
 --- It will not take over: everything of it ends.
 function Generation:discard()
-  self.is_over, self.state = true, "ended"
+  self.is_over, self.state, self.replaced_with = true, "ended", {}
   for _, server in ipairs(self.servers) do server:close() end
   self.scope:cancel()
 end
@@ -131,7 +132,7 @@ end
 --- Takes the place of the generation before, in which nothing waits. From here on that one is old.
 function Generation:take_over()
   local old <const> = self.replaces
-  self.replaces, self.state, self.began = nil, "serving", core.now()
+  self.replaces, self.replaced_with, self.state, self.began = nil, {}, "serving", core.now()
   for _, server in ipairs(old.servers) do
     if server.is_open then server:hand_over(SILENCE_SECONDS) end
   end
@@ -164,12 +165,14 @@ local M <const> = {}
 ---@param service perigee.Service
 ---@param given table<string, string> options from the command line
 ---@param texts table<string, string>? of the files, by path: instead of what they are now
+---@param together perigee.service.Generation[]? those that are to be replaced together with the service's
 ---@return perigee.service.Generation
-function M.new(service, given, texts)
+function M.new(service, given, texts, together)
   local sources <const> = new_sources(texts)
   local self <const> = setmetatable({
     service = service, name = service.name, path = service.path, given = given, dev = service.dev,
     number = service:next_number(), replaces = service.generation, sources = sources,
+    replaced_with = together or {},
     servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
     began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
   }, Generation)

@@ -58,10 +58,12 @@ end
 --- Loads the script as it is now aside: nothing changes for anybody until commit.
 ---@param given table<string, string> options
 ---@param texts table<string, string>? of its files, instead of what they are now
+---@param together perigee.service.Generation[]? of services that are reloaded together with this one: their addresses
+--- can be had
 ---@return perigee.service.Generation?
 ---@return { message: string, traceback: string? }? failure
-function Service:prepare(given, texts)
-  local candidate <const> = generations.new(self, given, texts)
+function Service:prepare(given, texts, together)
+  local candidate <const> = generations.new(self, given, texts, together)
   self.attempted = candidate.sources
   local _ <close> = setmetatable({}, { __close = function(_, failure) if failure then candidate:discard() end end })
   local loaded <const>, failure <const> = candidate:load()

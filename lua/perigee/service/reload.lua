@@ -193,8 +193,8 @@ local function check_ready(run, services)
   return true
 end
 
-local function prepare_one(plan, service, given, texts)
-  local candidate <const>, failure <const> = service:prepare(given, texts)
+local function prepare_one(plan, service, texts, together)
+  local candidate <const>, failure <const> = service:prepare(plan.options[service.name] or {}, texts, together)
   if not candidate then
     if plan.run.stopping then failure.message, failure.code = "reload: the process is stopping", "closed" end
     failure.service, failure.paths = service.name, service.attempted:paths()
@@ -206,9 +206,10 @@ end
 
 local function prepare_all(plan, services, texts)
   local _ <close> = setmetatable({}, { __close = function(_, failure) if failure then plan:discard() end end })
+  local together <const> = {}
+  for i, service in ipairs(services) do together[i] = service.generation end
   for _, service in ipairs(services) do
-    local done <const>, failure <const> = prepare_one(plan, service, plan.options[service.name] or {},
-      texts and texts[service.name])
+    local done <const>, failure <const> = prepare_one(plan, service, texts and texts[service.name], together)
     if not done then
       plan:discard()
       return nil, failure

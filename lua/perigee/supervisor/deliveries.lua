@@ -19,7 +19,7 @@ Deliveries.__index = Deliveries
 ---@return string? message
 function Deliveries:give(id, entry, sockets)
   local _ <close> = self.sending:acquire()
-  self.channel:send("listening", id, #sockets)
+  self.channel:send("listening", id, #sockets, entry.key)
   for _, socket in ipairs(sockets) do
     local sent <const>, message <const> = self.channel:send_fd(socket)
     if not sent then return nil, message end

@@ -26,10 +26,8 @@ local function ask_all(slots, command, request)
   return answers
 end
 
-local mergers <const> = {}
-
 --- The tasks of all; of one that does not answer, what is wrong with it.
-function mergers.tasks(answers)
+local function merge_tasks(answers)
   local tasks <const> = {}
   for _, answer in ipairs(answers) do
     if not answer.ok then return answer end
@@ -41,12 +39,25 @@ function mergers.tasks(answers)
   return { ok = true, tasks = tasks }
 end
 
---- One is enough that has it.
-function mergers.kill(answers)
-  for _, answer in ipairs(answers) do
-    if answer.ok then return answer end
+--- Numbers of tasks are each worker's own: those that have one.
+local function with_task(slots, id)
+  local list <const>, answers <const> = {}, ask_all(slots, "tasks", {})
+  for i, answer in ipairs(answers) do
+    for _, one in ipairs(answer.tasks or {}) do
+      if one.id == id then list[#list + 1] = slots[i] end
+    end
   end
-  return answers[1]
+  return list
+end
+
+--- Kills the task of the only worker that has one of this number.
+local function kill(slots, request)
+  local found <const> = request.worker and slots or with_task(slots, request.id)
+  if #found <= 1 then return (found[1] or slots[1]):ask("kill", request) end
+  local names <const> = {}
+  for i, slot in ipairs(found) do names[i] = ("--worker %d"):format(slot.number) end
+  return { ok = false, message = ("several workers have a task %s, so say which one: %s"):format(request.id,
+    table.concat(names, ", or ")), code = "exists" }
 end
 
 --- Answers a command: some are for all workers, the others for one, which is the first unless the request says which.
@@ -60,8 +71,8 @@ return function(supervisor, command, request)
     local which <const> = request.worker and ("worker %s does not serve now"):format(request.worker)
     return { ok = false, message = which or "no worker serves now", code = "unreachable" }
   end
-  local merge <const> = mergers[command]
-  if merge then return merge(ask_all(slots, command, request)) end
+  if command == "kill" then return kill(slots, request) end
+  if command == "tasks" then return merge_tasks(ask_all(slots, command, request)) end
   local answer <const> = slots[1]:ask(command, request)
   answer.worker = slots[1].number
   return answer

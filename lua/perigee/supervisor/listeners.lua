@@ -13,7 +13,8 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field aside boolean? it is for a version that is being loaded: nobody is passed yet
 
 ---@class perigee.supervisor.Entry: perigee.supervisor.Request
----@field key string
+---@field key string its own, whatever it is asked for by
+---@field word string that the code which serves asks for it by
 ---@field address string where it is bound
 ---@field shared boolean all workers have the same sockets; otherwise each has its own, which share a port
 ---@field foreign boolean somebody else has bound them, and minds their files
@@ -28,7 +29,9 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field foreign boolean
 
 ---@class perigee.supervisor.Listeners
----@field entries table<string, perigee.supervisor.Entry>
+---@field entries table<string, perigee.supervisor.Entry> by key
+---@field serving table<string, string> keys by the words that the code which serves asks by
+---@field loading table<string, string> keys by the words that only a version which is being loaded asks by
 ---@field spares perigee.supervisor.Spare[]
 ---@field workers integer how many there are
 ---@field shared boolean all sockets are shared
@@ -77,25 +80,45 @@ local function address_of(url, socket)
   return sockets.is_any_port(url) and sockets.with_port(url, socket.address.port) or url
 end
 
---- The entry of a request; its first socket is bound now, if it has none yet.
----@param request perigee.supervisor.Request
----@param number integer of the worker that asks
----@return perigee.supervisor.Entry?
----@return string? message
----@return string? code
-function Listeners:find(request, number)
-  local _ <close> = self.binding:acquire()
-  local key <const> = sockets.key_of(request.service, request.url, request.occurrence)
-  if self.entries[key] then return self.entries[key] end
-  local entry, message, code = from_spares(self, request, key)
+local function word_of(request)
+  return sockets.key_of(request.service, request.url, request.occurrence)
+end
+
+--- The key of a new entry: an entry that is asked for by other words now may have the plain one.
+local function new_key(self, word)
+  local key = word
+  while self.entries[key] do key = key .. "'" end
+  return key
+end
+
+local function new_entry(self, request, number, word)
+  local entry, message, code = from_spares(self, request, word)
   if not entry then entry, message, code = bind_first(self, request, number) end
   if not entry then return nil, message, code end
   for name, value in pairs(request) do entry[name] = value end
-  entry.key, entry.address = key, address_of(request.url, select(2, next(entry.held)))
-  local fine, why, word = true
-  if self.on_bound then fine, why, word = self.on_bound(entry) end
-  if not fine then return nil, why, word end
-  self.entries[key] = entry
+  entry.key, entry.word = new_key(self, word), word
+  entry.address = address_of(request.url, select(2, next(entry.held)))
+  local fine, why, problem = true
+  if self.on_bound then fine, why, problem = self.on_bound(entry) end
+  if not fine then return nil, why, problem end
+  return entry
+end
+
+--- The entry of a request; its first socket is bound now, if it has none yet.
+---@param request perigee.supervisor.Request
+---@param number integer of the worker that asks
+---@param is_late boolean? the worker loads aside what the others serve already
+---@return perigee.supervisor.Entry?
+---@return string? message
+---@return string? code
+function Listeners:find(request, number, is_late)
+  local _ <close> = self.binding:acquire()
+  local word <const> = word_of(request)
+  local keys <const> = request.aside and not is_late and self.loading or self.serving
+  if self.entries[keys[word]] then return self.entries[keys[word]] end
+  local entry <const>, message <const>, code <const> = new_entry(self, request, number, word)
+  if not entry then return nil, message, code end
+  self.entries[entry.key], keys[word] = entry, entry.key
   return entry
 end
 
@@ -159,28 +182,40 @@ end
 ---@return any[] sockets one for each
 function Listeners:export()
   local records <const>, list <const> = {}, {}
-  for key, entry in pairs(self.entries) do
+  for _, entry in pairs(self.entries) do
     for _, socket in pairs(entry.held) do
-      records[#records + 1] = { key = key, shared = entry.shared, foreign = entry.foreign }
+      records[#records + 1] = { key = entry.word, shared = entry.shared, foreign = entry.foreign }
       list[#list + 1] = socket
     end
   end
   return records, list
 end
 
---- The versions that were being loaded serve now; they may speak something else at an address than those before.
----@param urls table<string, string>[] of workers: the address of each key
-function Listeners:commit(urls)
+--- The version that serves now may ask for it by other words, and speak something else there.
+local function rename(self, entry, request)
+  entry.url, entry.limit, entry.service, entry.occurrence = request.url, request.limit, request.service,
+    request.occurrence
+  entry.word, entry.address = word_of(request), address_of(request.url, select(2, next(entry.held)))
+  self.serving[entry.word] = entry.key
+end
+
+--- The versions that were being loaded serve now.
+---@param served table<string, perigee.supervisor.Request>[] of workers: by key, how each address is asked for now
+function Listeners:commit(served)
+  for word, key in pairs(self.loading) do self.serving[word] = key end
+  self.loading = {}
   for _, entry in pairs(self.entries) do entry.aside = nil end
-  for _, named in ipairs(urls) do
-    for key, url in pairs(named) do
-      local entry <const> = self.entries[key]
-      if entry then
-        entry.url = url
-        entry.address = address_of(url, select(2, next(entry.held)))
-      end
+  if #served > 0 then self.serving = {} end
+  for _, requests in ipairs(served) do
+    for key, request in pairs(requests) do
+      if self.entries[key] then rename(self, self.entries[key], request) end
     end
   end
+end
+
+--- The versions that were being loaded are thrown away.
+function Listeners:roll_back()
+  self.loading = {}
 end
 
 local function close_entry(entry, handed_over)
@@ -189,11 +224,19 @@ local function close_entry(entry, handed_over)
   if path then os.remove(path) end
 end
 
+--- A process for one client may have the socket as long as that is there.
+local function withdraw(entry)
+  for _, socket in pairs(entry.held) do
+    if socket.withdraw then socket:withdraw() end
+  end
+end
+
 --- Closes all but those with these keys: no worker has them any more.
 ---@param used table<string, true>
 function Listeners:keep(used)
   for key, entry in pairs(self.entries) do
     if not used[key] then
+      withdraw(entry)
       close_entry(entry, false)
       self.entries[key] = nil
     end
@@ -214,7 +257,7 @@ local M <const> = {}
 ---@param shared boolean all sockets are shared by all workers
 ---@return perigee.supervisor.Listeners
 function M.new(workers, shared)
-  return setmetatable({ entries = {}, spares = {}, workers = workers, shared = shared, binding = semaphore(1) },
+  return setmetatable({ entries = {}, serving = {}, loading = {}, spares = {}, workers = workers, shared = shared, binding = semaphore(1) },
     Listeners)
 end
 

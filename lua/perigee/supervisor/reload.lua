@@ -50,9 +50,9 @@ end
 local function close_unused(supervisor, answers)
   local used <const>, is_known = {}, false
   for _, answer in ipairs(answers) do
-    if not answer.urls and not answer.has_ended then return end -- it cannot say
-    for key in pairs(answer.urls or {}) do used[key] = true end
-    is_known = is_known or answer.urls ~= nil
+    if not answer.served and not answer.has_ended then return end -- it cannot say
+    for key in pairs(answer.served or {}) do used[key] = true end
+    is_known = is_known or answer.served ~= nil
   end
   if is_known then supervisor.listeners:keep(used) end
 end
@@ -72,6 +72,7 @@ end
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function roll_back(supervisor, slots, request)
   local has_certificates <const> = not request.services and not request.dry_run
+  supervisor.listeners:roll_back()
   close_unused(supervisor, ask_all(slots, "rollback", { certificates = has_certificates }))
 end
 
@@ -101,9 +102,9 @@ local function commit(supervisor, slots, request, version)
   for name, options in pairs(version.options) do current.options[name] = options end
   for _, slot in ipairs(slots) do slot.version = current.number end
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
-  local urls <const> = {}
-  for _, answer in ipairs(answers) do urls[#urls + 1] = answer.urls end
-  supervisor.listeners:commit(urls)
+  local served <const> = {}
+  for _, answer in ipairs(answers) do served[#served + 1] = answer.served end
+  supervisor.listeners:commit(served)
   kill_failed(supervisor, slots, answers)
   close_unused(supervisor, answers)
   for _, answer in ipairs(answers) do
@@ -171,9 +172,11 @@ function M.catch_up(supervisor, slot)
   local _ <close> = supervisor.reloading:acquire()
   local version <const> = supervisor.version
   if slot.version == version.number or slot.state ~= "serving" or slot.is_spent then return end
-  slot.version = version.number
+  slot.version, slot.is_late = version.number, true
   local prepared <const> = slot:ask("prepare", { version = version })
-  if prepared.ok and slot:ask("commit", {}).ok then return end
+  local committed <const> = prepared.ok and slot:ask("commit", {}).ok
+  slot.is_late = false
+  if committed then return end
   log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = prepared.message })
   slot:kill()
 end

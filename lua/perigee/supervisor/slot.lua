@@ -26,6 +26,7 @@ local LAST_WORDS_SECONDS <const> = 1          -- for the messages of a process t
 ---@field began number when it was started, on the loop's clock
 ---@field restarts integer
 ---@field version integer? what its process runs, see perigee.supervisor.Version
+---@field is_late boolean? it loads aside what the others serve already
 ---@field quick integer deaths in its first second, one after the other
 ---@field has_loaded boolean one of its processes has
 ---@field failure table? why the process could not load its scripts
@@ -53,7 +54,7 @@ function handlers.listen(self, channel, id, request)
   local listeners <const> = self.supervisor.listeners
   if self.supervisor.stopping then return channel:send("failed", id, "the supervisor is stopping", "closed") end
   local entry, sockets, message, code
-  entry, message, code = listeners:find(request, self.number)
+  entry, message, code = listeners:find(request, self.number, self.is_late)
   if entry then sockets, message, code = listeners:sockets_of(entry, self.number) end
   if not sockets then return channel:send("failed", id, message, code) end
   give(self, id, entry, sockets)
@@ -146,7 +147,7 @@ local function start_process(self)
   local child <const>, message <const> = connected.start(arguments, options, worker.variable, "worker " .. self.number)
   if not child then return nil, message end
   local version <const> = supervisor.version
-  self.version = version.number
+  self.version, self.is_late = version.number, false
   child.channel:send { number = self.number, mode = supervisor.mode, tickets = supervisor.tickets,
     version = version.number > 0 and version or nil, report_number = self.heartbeat:number() }
   return child

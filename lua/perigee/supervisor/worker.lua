@@ -12,10 +12,9 @@ local tls <const> = require "perigee.tls"
 
 --- What a service has of one address.
 ---@class perigee.supervisor.Claim
----@field key string
----@field url string
----@field granted boolean? the supervisor has given its sockets
----@field sockets any[]? that it is served by; nil: not yet
+---@field key string that the supervisor knows its sockets by
+---@field request perigee.supervisor.Request of the version that serves there now
+---@field sockets any[] that it is served by
 ---@field adopted integer connections that the supervisor has passed
 ---@field adoption any a waitlist that is woken by each
 
@@ -41,22 +40,10 @@ local M <const> = { variable = "PERIGEE_WORKER" }
 -- Asking for sockets.
 
 local function is_open(claim)
-  if not claim.sockets then return true end
   for _, socket in ipairs(claim.sockets) do
     if socket.is_open then return true end
   end
   return false
-end
-
---- The first of the servers of a URL that is not there, or is closed by now. An address with a port can be had once.
-local function free_occurrence(self, service, url)
-  local occurrence = 1
-  while true do
-    local key <const> = sockets.key_of(service, url, occurrence)
-    if not self.claims[key] or not is_open(self.claims[key]) then return occurrence, key end
-    if not sockets.is_any_port(url) then return nil, ("listen on %s: Address already in use"):format(url), "exists" end
-    occurrence = occurrence + 1
-  end
 end
 
 --- To be held in a <close> variable: calls `f` at the end of the block, however that comes.
@@ -64,7 +51,7 @@ local function finally(f)
   return setmetatable({}, { __close = f })
 end
 
---- The descriptors that the supervisor gives for an address.
+--- The descriptors that the supervisor gives for an address, and the key that it knows them by; or nil, message, code.
 local function ask(self, request)
   self.asking = self.asking + 1
   local id <const>, question <const> = self.asking, { asker = core.waitlist() }
@@ -73,7 +60,7 @@ local function ask(self, request)
   local sent <const>, message <const>, code <const> = self.channel:send("listen", id, request)
   if not sent then return nil, message, code end
   while not question.answer do question.asker:wait() end
-  return question.answer.descriptors, question.answer.message, question.answer.code
+  return question.answer.descriptors, question.answer.key or question.answer.message, question.answer.code
 end
 
 local function answer(self, id, reply)
@@ -95,25 +82,33 @@ local function server_options(self, url)
   return { keep_path = true, paused = self.mode ~= "shared" }
 end
 
---- What an address of a service is served by: see perigee.server.supplier.
-function Worker:supply(service, at, options, is_aside)
-  local url <const> = tostring(at)
-  local occurrence <const>, key <const>, word <const> = free_occurrence(self, service, url)
-  if not occurrence then return nil, key, word end
-  local claim <const> = { key = key, url = url, adopted = 0, adoption = core.waitlist() }
+--- What the supervisor is to know of an endpoint.
+local function describe(endpoint)
+  local url <const> = tostring(endpoint.target.at)
+  return { service = endpoint.service, url = url, occurrence = endpoint.occurrence,
+    limit = (endpoint.target.options or {}).max_connections }
+end
+
+local function new_claim(self, key, request)
+  local claim <const> = { key = key, request = request, sockets = {}, adopted = 0, adoption = core.waitlist() }
   self.claims[key] = claim
-  local _ <close> = finally(function()
-    if not claim.granted then self.claims[key] = nil end
-  end)
-  local kind <const> = sockets.kind_of(url)
-  local descriptors <const>, message <const>, code <const> = ask(self, { service = service, url = url,
-    occurrence = occurrence, aside = is_aside or nil, options = sockets.options_of(kind, options),
-    limit = options and options.max_connections })
-  if not descriptors then return nil, message, code end
-  claim.granted = true
+  return claim
+end
+
+--- What an address of a service is served by: see perigee.server.supplier. An address with a port can be had once.
+function Worker:supply(endpoint)
+  local request <const> = describe(endpoint)
+  local url <const>, kind <const> = request.url, sockets.kind_of(request.url)
+  if request.occurrence > 1 and not sockets.is_any_port(url) then
+    return nil, ("listen on %s: Address already in use"):format(url), "exists"
+  end
+  request.aside, request.options = endpoint.is_aside or nil, sockets.options_of(kind, endpoint.target.options)
+  local descriptors <const>, key <const>, code <const> = ask(self, request)
+  if not descriptors then return nil, key, code end
+  local claim <const> = new_claim(self, key, request)
   return { descriptors = descriptors, options = server_options(self, url),
     opened = function(opened) self:take(claim, opened) end,
-    taken = function(target) claim.url = tostring(target) end }
+    taken = function(newer) claim.request = describe(newer) end }
 end
 
 function Worker:take(claim, opened)
@@ -146,7 +141,7 @@ function Worker:adopt(key, number)
   self.channel:send("taken", number)
   self.channel:flush()
   local claim <const> = self.claims[key]
-  if not claim or not claim.sockets then return conn:close() end
+  if not claim or not claim.sockets[1] then return conn:close() end
   claim.adopted = claim.adopted + 1
   local adopted <const>, _ <const>, code <const> = claim.sockets[1]:adopt(conn)
   if not adopted then conn:close() end
@@ -158,13 +153,13 @@ end
 
 local own_commands <const> = {}
 
---- The addresses that are served here, or prepared to be, by key.
-local function urls_of(self)
-  local urls <const> = {}
+--- The addresses that are served here, or prepared to be, by key: as they would be asked for by the code that serves.
+local function served(self)
+  local requests <const> = {}
   for key, claim in pairs(self.claims) do
-    if is_open(claim) then urls[key] = claim.url else self.claims[key] = nil end
+    if is_open(claim) then requests[key] = claim.request else self.claims[key] = nil end
   end
-  return urls
+  return requests
 end
 
 --- Loads versions aside: as they are now, or the one that the supervisor names.
@@ -188,14 +183,14 @@ function own_commands.commit(self, request)
   local services <const>, failure <const> = plan:commit()
   if not services then return reload.answer(failure) end
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, services = services, urls = urls_of(self) }
+  return { ok = true, services = services, served = served(self) }
 end
 
 function own_commands.rollback(self, request)
   if self.plan then self.plan:discard() end
   self.plan = nil
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, urls = urls_of(self) }
+  return { ok = true, served = served(self) }
 end
 
 --- The loop goes round.
@@ -218,14 +213,14 @@ end
 local handlers <const> = {}
 
 --- The descriptors come in the order of the messages, so they are received here.
-function handlers.listening(self, id, count)
+function handlers.listening(self, id, count, key)
   local descriptors <const> = {}
   for i = 1, count do
     local descriptor <const>, message <const>, code <const> = self.channel:receive_fd { raw = true }
     if not descriptor then return answer(self, id, { message = message, code = code }) end
     descriptors[i] = descriptor
   end
-  answer(self, id, { descriptors = descriptors })
+  answer(self, id, { descriptors = descriptors, key = key })
 end
 
 function handlers.failed(self, id, message, code)

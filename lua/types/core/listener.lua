@@ -43,6 +43,9 @@ function Listener:replace(handler, options, scope, address) end
 ---@return string? code
 function Listener:duplicate() end
 
+--- Nobody can connect to its socket any more, whichever processes have it too. It is to be closed after.
+function Listener:withdraw() end
+
 --- Waits until fewer connections are active.
 ---@param below integer? default 1
 ---@param seconds number? to wait at most
