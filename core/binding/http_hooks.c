@@ -22,12 +22,14 @@ struct http_hooks *http_hooks_new(lua_State *L, int table, struct http_hooks **l
     for (int i = 0; given && i < 3; i++) check_function(L, table, names[i]);
     struct http_hooks *hooks = malloc(sizeof *hooks);
     if (!hooks) luaL_error(L, "not enough memory");
-    *hooks = (struct http_hooks){.holders = 1, .next = *list, .link = list};
-    hooks->on_failure = given ? reference_of(L, table, names[0]) : LUA_NOREF;
-    hooks->on_refused = given ? reference_of(L, table, names[1]) : LUA_NOREF;
-    hooks->on_finished = given ? reference_of(L, table, names[2]) : LUA_NOREF;
+    *hooks = (struct http_hooks){1, LUA_NOREF, LUA_NOREF, LUA_NOREF, *list, list};
     if (hooks->next) hooks->next->link = &hooks->next;
-    return *list = hooks;
+    *list = hooks; /* from here on it is freed with the server: what follows raises when there is no memory */
+    if (!given) return hooks;
+    hooks->on_failure = reference_of(L, table, names[0]);
+    hooks->on_refused = reference_of(L, table, names[1]);
+    hooks->on_finished = reference_of(L, table, names[2]);
+    return hooks;
 }
 
 static void http_hooks_free(lua_State *L, struct http_hooks *hooks) {

@@ -103,9 +103,8 @@ static void push_explanation(lua_State *L, const struct memory *memory) {
 }
 
 void memory_explain(lua_State *L) {
-    struct memory *memory = &runtime_of(L)->memory;
+    const struct memory *memory = &runtime_of(L)->memory;
     if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), LUA_MESSAGE) != 0 || !memory->refusal.size) return;
     push_explanation(L, memory);
-    memory->refusal.size = 0;
     lua_replace(L, -2);
 }

@@ -14,7 +14,7 @@ struct memory {
     size_t limit;   /* bytes; SIZE_MAX: none */
     size_t outside; /* bytes of buffers, which are not in Lua's heap */
     struct {
-        size_t size; /* bytes that were asked for; 0: nothing was refused since the last report */
+        size_t size; /* bytes that were asked for the last time; 0: nothing was refused yet */
         size_t held;
         int is_limited; /* by the limit; else the kernel had none */
         int line;       /* 0: no place of a script */
@@ -30,7 +30,7 @@ void memory_limit(struct runtime *runtime, size_t bytes);
 int memory_take(lua_State *L, size_t bytes);
 void memory_give(lua_State *L, size_t bytes);
 
-/* When the value on top of the stack is Lua's error of memory, puts one in its place that says what was asked for. */
+/* When the value on top of the stack is Lua's error of memory, puts one in its place that says what was refused last. */
 void memory_explain(lua_State *L);
 
 #endif

@@ -129,9 +129,20 @@ int runtime_free(struct runtime *runtime) {
     return result;
 }
 
-static int runtime_print_error(lua_State *L) {
+static int runtime_write_error(lua_State *L) {
+    memory_explain(L);
     fprintf(stderr, "perigee: %s\n", luaL_tolstring(L, -1, NULL));
-    lua_pop(L, 2);
+    return 0;
+}
+
+/* Pops the error. Making a text of it may fail, too. */
+static int runtime_print_error(lua_State *L) {
+    lua_pushcfunction(L, runtime_write_error);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 0, 0) != LUA_OK) {
+        fprintf(stderr, "perigee: an error that cannot be told\n");
+        lua_pop(L, 1);
+    }
     return -1;
 }
 

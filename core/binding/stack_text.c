@@ -30,14 +30,20 @@ void stack_text_add(struct stack_text *text, lua_State *L) {
         if (lua_getinfo(L, "Sln", &level)) add_level(text, &level);
 }
 
+static int is_of_library(const lua_Debug *level) {
+    return strncmp(level->source, "@perigee/", sizeof "@perigee/" - 1) == 0;
+}
+
 int stack_place(lua_State *L, char source[LUA_IDSIZE], int *line) {
     lua_Debug level;
+    int found = 0;
     for (int i = 0; i < LEVELS_SEARCHED && lua_getstack(L, i, &level); i++) {
         lua_getinfo(L, "Sl", &level);
-        if (level.currentline <= 0) continue;
+        if (level.currentline <= 0 || (found && is_of_library(&level))) continue;
         memcpy(source, level.short_src, LUA_IDSIZE);
         *line = level.currentline;
-        return 1;
+        found = 1;
+        if (!is_of_library(&level)) break;
     }
-    return 0;
+    return found;
 }

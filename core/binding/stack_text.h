@@ -14,7 +14,7 @@ struct stack_text {
 
 void stack_text_add(struct stack_text *text, lua_State *L);
 
-/* Where the innermost Lua function is: 1, and "chat.lua" and 12; or 0. */
+/* Where the innermost Lua function is, of the script rather than of the library: 1, and "chat.lua" and 12; or 0. */
 int stack_place(lua_State *L, char source[LUA_IDSIZE], int *line);
 
 #endif

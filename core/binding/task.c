@@ -164,6 +164,15 @@ static int task_tell_failure(lua_State *L) {
     return 0;
 }
 
+/* Lua has put its own error of memory back. */
+static int task_explain(lua_State *L) {
+    struct task *task = lua_touserdata(L, 1);
+    lua_xmove(task->L, L, 1);
+    memory_explain(L);
+    lua_xmove(L, task->L, 1);
+    return 0;
+}
+
 /* Runs what is to be closed, and leaves the error. */
 static void task_close(struct task *task) {
     struct watch *watch = &task_runtime(task)->watch;
@@ -179,6 +188,7 @@ static void task_finish(struct task *task, int status) {
         task->outcome = task->cancelled && interruption_test(task->L, -1) ? TASK_CANCELLED : TASK_FAILED;
         if (task->outcome == TASK_FAILED) runtime_call(task_runtime(task), task_tell_failure, task);
         task_close(task);
+        if (status == LUA_ERRMEM) runtime_call(task_runtime(task), task_explain, task);
     }
     if (task->scope && task->scope->count) scope_cancel(task->scope);
     else task_complete(task);

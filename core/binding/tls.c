@@ -73,9 +73,10 @@ static int tls_client(lua_State *L) {
 }
 
 /* context:reload() -> true, or nil, message, code: reads its files again, for the sessions to come. When it fails it
- * stays as it was. */
+ * stays as it was. One that was collected can still be the key of a weak table: it stays as it is. */
 static int context_reload(lua_State *L) {
     struct tls_object *object = tls_check(L, 1);
+    if (!object->context) return support_fail(L, "closed", "TLS: the context was collected");
     lua_settop(L, 1);
     lua_getiuservalue(L, 1, TLS_OPTIONS);
     lua_insert(L, 1);

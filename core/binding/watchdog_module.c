@@ -12,11 +12,20 @@
 
 static const char SETHOOK[] = "perigee.watchdog.sethook"; /* in the registry: the original */
 
+/* 0: never */
+static double seconds_of(lua_State *L, const char *name, double otherwise) {
+    if (!lua_istable(L, 1) || lua_getfield(L, 1, name) == LUA_TNIL) return otherwise;
+    lua_Number seconds = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
+    if (!(seconds >= 0)) luaL_error(L, "option '%s' must be seconds of 0 or more, not %s", name, luaL_tolstring(L, -1, NULL));
+    lua_pop(L, 1);
+    return seconds;
+}
+
 static void read_options(lua_State *L, struct watchdog_options *options) {
     static const char *const names[] = {"warn", "stop", "log", "report", NULL};
     support_check_options(L, 1, names);
-    options->warn = support_option_seconds(L, 1, "warn", 0.1);
-    options->stop = support_option_seconds(L, 1, "stop", 5);
+    options->warn = seconds_of(L, "warn", 0.1);
+    options->stop = seconds_of(L, "stop", 5);
     options->report = (int)support_option_integer(L, 1, "report", 0, INT_MAX, -1);
     if (lua_istable(L, 1)) lua_getfield(L, 1, "log");
     else lua_pushnil(L);
@@ -102,7 +111,7 @@ static int limit_memory(lua_State *L) {
     return 0;
 }
 
-/* watchdog.explain(value) -> the value; of Lua's error of memory, what was asked for when it was last raised */
+/* watchdog.explain(value) -> the value; instead of Lua's error of memory, what was refused last */
 static int explain(lua_State *L) {
     luaL_checkany(L, 1);
     lua_settop(L, 1);

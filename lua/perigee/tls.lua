@@ -149,9 +149,9 @@ function M.reload()
   local function reload_those(with_names)
     for context, has_names in pairs(contexts) do
       if has_names == with_names then
-        local ok <const>, message <const> = context:reload()
-        count = count + 1
-        if not ok then table.insert(failures, message) end
+        local ok <const>, message <const>, code <const> = context:reload()
+        if code ~= "closed" then count = count + 1 end -- else the collector has just had it
+        if not ok and code ~= "closed" then table.insert(failures, message) end
       end
     end
   end

@@ -173,9 +173,9 @@ describe("a reload, for its clients,", function()
     ]]
     local here <close> = reloading.start { ["a.lua"] = text:gsub("VERSION", "one") }
     gates()
-    local stream <close>, upload = http_client(here), nil
+    local stream <close> = http_client(here)
     local sent <close> = http_client(here)
-    upload = sent.conn
+    local upload <const> = sent.conn
     stream:send "/events"
     shared.begun:receive()
     upload:write "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\n\r\nabc"

@@ -208,7 +208,8 @@ describe("a reload, of its listeners,", function()
   it("refuses options that the listener cannot have", function()
     local here <close> = reloading.start { ["a.lua"] = says "one" }
     for options, message in pairs {
-      ["{ max_connections = 0 }"] = "max_connections", ["{ nonsense = 1 }"] = "nonsense", ["{ tls = {} }"] = "certificate",
+      ["{ max_connections = 0 }"] = "max_connections", ["{ nonsense = 1 }"] = "nonsense",
+      ["{ tls = {} }"] = "certificate",
       ["{ backlog = 'x' }"] = "backlog",
     } do
       assert.matches("a.lua:1: .*" .. message, here:refused { ["a.lua"] = says("two", nil, options) }.message)

@@ -29,11 +29,13 @@ describe("a reload", function()
       "a.lua:2: in main chunk$" },
     ["a module with a syntax error"] = { "require 'broken'", "broken.lua:2: unexpected symbol near '='$" },
     ["a module with an error at load"] = { "require 'failing'", "failing.lua:1: not me$", "a.lua:1: in main chunk$" },
-    ["a port in use"] = { "require 'perigee.net'.serve('%s', print)", "listen on tcp://127.0.0.1:%d+: Address already in use$",
+    ["a port in use"] = { "require 'perigee.net'.serve('%s', print)",
+      "listen on tcp://127.0.0.1:%d+: Address already in use$",
       "a.lua:1: in main chunk$" },
     ["misuse"] = { "require 'perigee.net'.serve('tcp://127.0.0.1:0', print, { max_conections = 1 })",
       "a.lua:1: there is no option 'max_conections'" },
-    ["a host that does not exist"] = { "require 'perigee.net'.serve('tcp://nowhere.invalid:1', print)", "nowhere.invalid" },
+    ["a host that does not exist"] = { "require 'perigee.net'.serve('tcp://nowhere.invalid:1', print)",
+      "nowhere.invalid" },
     ["a scheme that does not exist"] = { "require 'perigee.net'.serve('tpc://127.0.0.1:0', print)", "a.lua:1: .*tpc" },
     ["a migration that is missing"] = { "require 'perigee.service'.state('kept', {}, { version = 2 })",
       "a.lua:1: state 'kept' is of version 1, and nothing is given to migrate it to version 2$" },
@@ -47,14 +49,16 @@ describe("a reload", function()
       local other <close> = assert(net.serve("tcp://127.0.0.1:0", print))
       local here <close> = reloading.start { ["a.lua"] = kept .. says "one", ["broken.lua"] = "local x =\n= 1",
         ["failing.lua"] = "error 'not me'" }
-      local answer <const> = here:refused { ["a.lua"] = (case[1]:gsub("%%s", tostring(other.address))) .. "\n" .. says "two" }
+      local beginning <const> = case[1]:gsub("%%s", tostring(other.address))
+      local answer <const> = here:refused { ["a.lua"] = beginning .. "\n" .. says "two" }
       assert.matches(case[2], answer.message)
       if case[3] then assert.matches(case[3], answer.traceback) end
       assert.equal("a", answer.service)
       assert.matches("error a +not reloaded: ", here:log())
       assert.equal("one", here:ask())
       assert.same({ n = 1 }, here:service().states.kept.value)
-      assert.same({ 0, 1, 1 }, { here:service().reloads, here:service().failed_reloads, here:service().generation.number })
+      local service <const> = here:service()
+      assert.same({ 0, 1, 1 }, { service.reloads, service.failed_reloads, service.generation.number })
       here:wait_until_alone()
     end)
   end
@@ -97,7 +101,8 @@ describe("a reload", function()
   it("fails with an option that the new version does not have", function()
     local here <close> = reloading.start({ ["a.lua"] = "require 'perigee.service'.options { n = 1 }" .. says "a" },
       { given = { ["a.lua"] = { n = "7" } } })
-    assert.matches("a.lua: there is no option 'n': the script declares none$", here:refused { ["a.lua"] = says "b" }.message)
+    assert.matches("a.lua: there is no option 'n': the script declares none$",
+      here:refused { ["a.lua"] = says "b" }.message)
     assert.matches("a.lua:1: there is no option 'n'; the options are: m$",
       here:refused { ["a.lua"] = "require 'perigee.service'.options { m = 1 }" .. says "b" }.message)
     assert.matches("a.lua:1: option 'n' must be true or false, not '7'$",

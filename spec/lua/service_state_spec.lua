@@ -104,7 +104,8 @@ describe("state", function()
   end)
 
   for what, case in pairs {
-    ["raises after it has changed its copy"] = { "old.list[1] = 'broken' old.more = true error 'no'", "a.lua:%d+: no$" },
+    ["raises after it has changed its copy"] = { "old.list[1] = 'broken' old.more = true error 'no'",
+      "a.lua:%d+: no$" },
     ["returns nothing"] = { "old.list[1] = 'broken'", "a.lua:5: state 's': migrate has returned nil$" },
     ["removes what it finds"] = { "for k in pairs(old) do old[k] = nil end error('no', 0)", "^no$" },
   } do
@@ -130,9 +131,10 @@ describe("state", function()
   end)
 
   it("stays as it was when another service's script fails", function()
-    local here <close> = reloading.start({ ["a.lua"] = keeps "{ n = 1 }", ["b.lua"] = "require 'perigee.net'.serve('tcp://127.0.0.1:0', print)" },
+    local here <close> = reloading.start({ ["a.lua"] = keeps "{ n = 1 }", ["b.lua"] = reloading.says "b" },
       { scripts = { "a.lua", "b.lua" } })
-    here:refused { ["a.lua"] = keeps "nil, { version = 2, migrate = function() return 7 end }", ["b.lua"] = "error 'no'" }
+    here:refused { ["a.lua"] = keeps "nil, { version = 2, migrate = function() return 7 end }",
+      ["b.lua"] = "error 'no'" }
     assert.same({ n = 1 }, here:service "a".states.s.value)
   end)
 
@@ -193,8 +195,10 @@ describe("state", function()
     ["a name that is no text"] = { "service.state(1)", "bad argument 'name' %(a string expected%)" },
     ["options that are no table"] = { "service.state('x', 1, 2)", "bad argument 'options' %(a table expected%)" },
     ["an unknown option"] = { "service.state('x', 1, { versoin = 2 })", "there is no option 'versoin'" },
-    ["a version that is no integer"] = { "service.state('x', 1, { version = '2' })", "option 'version' must be an integer" },
-    ["a migration that is no function"] = { "service.state('x', 1, { migrate = 2 })", "option 'migrate' must be a function" },
+    ["a version that is no integer"] = { "service.state('x', 1, { version = '2' })",
+      "option 'version' must be an integer" },
+    ["a migration that is no function"] = { "service.state('x', 1, { migrate = 2 })",
+      "option 'migrate' must be a function" },
     ["an initial value that is nil"] = { "service.state('x', function() end)", "state 'x': its initial value is nil" },
     ["an initial value that cannot be made"] = { "service.state('x', function() error 'cannot' end)", "cannot" },
   } do

@@ -56,13 +56,15 @@ describe("perigee reload", function()
     ["a syntax error"] = { "local x =\n= 1", "/service.lua:2: unexpected symbol near '='\n$" },
     ["an error at load"] = { "local function f()\n  error 'no'\nend\nf()",
       "/service.lua:2: no\n.*/service.lua:2: in local 'f'\n.*/service.lua:4: in main chunk\n$" },
-    ["a missing module"] = { "\nrequire 'nowhere'", "/service.lua:2: module 'nowhere' not found.*:2: in main chunk\n$" },
-    ["a failing migration"] = { "require 'perigee.service'.state('s', 1, { version = 2, migrate = function(old)\nerror 'cannot' end })",
+    ["a missing module"] = { "\nrequire 'nowhere'",
+      "/service.lua:2: module 'nowhere' not found.*:2: in main chunk\n$" },
+    ["a failing migration"] = {
+      "require 'perigee.service'.state('s', 1, { version = 2, migrate = function()\nerror 'cannot' end })",
       "/service.lua:2: cannot\n.*/service.lua:1: in main chunk\n$" },
     ["a port in use"] = { "require 'perigee.net'.serve('tcp://127.0.0.1:%d', print)",
       "/service.lua:1: listen on tcp://127.0.0.1:%d+: Address already in use\n.*:1: in main chunk\n$" },
   } do
-    it(("tells %s with file, line and traceback on stderr, exits with 1, and the old code goes on"):format(what), function()
+    it(("tells %s with file, line and traceback, exits with 1, and the old code goes on"):format(what), function()
       local other <close> = assert(net.serve("tcp://127.0.0.1:0", print))
       local process <close>, address <const> =
         workers.serve("require 'perigee.service'.state('s', 1)\n" .. says "one", "--drain 0")
@@ -80,7 +82,8 @@ describe("perigee reload", function()
 
   it("tells that there is no such service, or no process", function()
     local process <close> = workers.serve(says "one", "--drain 0")
-    assert.same({ "", 1, "perigee: not reloaded: there is no service 'x'; there are: service\n" }, { reload(process, "x") })
+    assert.same({ "", 1, "perigee: not reloaded: there is no service 'x'; there are: service\n" },
+      { reload(process, "x") })
     local _ <const>, status <const>, problems <const> = reload { control = "/nowhere/control" }
     assert.equal(1, status)
     assert.matches("^perigee: not reloaded: .*/nowhere/control", problems)
@@ -89,7 +92,8 @@ describe("perigee reload", function()
   it("reloads one of two services, or both, or none", function()
     local directory <close> = helper.directory { ["a.lua"] = says "a1", ["b.lua"] = says "b1" }
     local process <close> = serve_two(directory)
-    local a <const>, b <const> = process:wait_for "a +listening address=(%S+)", process:wait_for "b +listening address=(%S+)"
+    local a <const> = process:wait_for "a +listening address=(%S+)"
+    local b <const> = process:wait_for "b +listening address=(%S+)"
     write(tostring(directory) .. "/a.lua", says "a2")
     write(tostring(directory) .. "/b.lua", says "b2")
     assert.same({ "reloaded b: generation 2\n", 0, "" }, { reload(process, "b") })

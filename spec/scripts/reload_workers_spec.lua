@@ -88,7 +88,8 @@ for arguments, called in pairs(MODES) do
 
     it("reaches none when one fails", function()
       local process <close>, address <const> = serve(says "one")
-      local output <const> = refused(process, says "two" .. "\nif require 'perigee.service'.worker == 2 then error 'not me' end")
+      local output <const> = refused(process, says "two" ..
+        "\nif require 'perigee.service'.worker == 2 then error 'not me' end")
       assert.matches("service.lua:5: not me\n.*in main chunk", output)
       assert.same({ "one", "one" }, ask_both(address))
       refused(process, says "two" .. "\nif require 'perigee.service'.worker == 1 then error 'not me' end")
@@ -97,10 +98,32 @@ for arguments, called in pairs(MODES) do
       assert.same({ "three", "three" }, ask_both(address))
     end)
 
+    it("asks one that is being started again, too", function()
+      local waits <const> = says "one" .. [[
+        local service <const>, task <const> = require "perigee.service", require "perigee.task"
+        while service.worker == 2 and io.open(service.path "wait") do task.sleep(0.002) end
+      ]]
+      local process <close>, address <const> = serve(waits, "--log-level debug")
+      local gate <const> = tostring(process.directory) .. "/wait"
+      write(gate, "")
+      os.execute("kill -9 " .. process:status().workers[2].pid)
+      process:status_when(function(status) return status.workers[2].state == "loading" end)
+      write(process.script, says "two" .. "\nif require 'perigee.service'.worker == 2 then error 'not me' end")
+      local output, status
+      local asking <const> = task.spawn(function() output, status = process:command "reload" end)
+      process:wait_for "control command=reload"
+      os.remove(gate)
+      asking:join()
+      assert.equal(1, status)
+      assert.matches("service.lua:5: not me", output)
+      assert.same({ "one", "one" }, ask_both(address))
+    end)
+
     it("reaches none when one is killed while it loads", function()
       local process <close>, address <const> = serve(says "one")
       local output <const> = refused(process, says "two" ..
-        "\nif require 'perigee.service'.worker == 2 then os.execute 'kill -9 $PPID' require 'perigee.task'.sleep(60) end")
+        "\nif require 'perigee.service'.worker == 2 then os.execute 'kill -9 $PPID' require 'perigee.task'.sleep(60)" ..
+        "\nend")
       assert.matches("the worker has ended", output)
       process:serving()
       assert.same({ "one", "one" }, ask_both(address))

@@ -198,6 +198,18 @@ local function new_endpoint(server, target, protocol)
     generation ~= nil and generation.replaces ~= nil)
 end
 
+local OLD_CODE <const> = "serve: the service has been reloaded, and this is its old code"
+
+--- A task of a version that is loaded aside has waited for its socket: that version may serve by now, or be over.
+local function catch_up(endpoint, generation)
+  if generation.is_over then
+    endpoint:give_up()
+    return nil, OLD_CODE, "closed"
+  end
+  if not generation.replaces then endpoint:take_over(generation.scope) end
+  return true
+end
+
 local function open_endpoint(server, target, protocol)
   local generation <const> = server.generation
   local endpoint <const> = new_endpoint(server, target, protocol)
@@ -205,6 +217,7 @@ local function open_endpoint(server, target, protocol)
   local opened, message, code
   if source then opened, message, code = endpoint:claim(source, generation)
   else opened, message, code = endpoint:open(generation and M.supplier) end
+  if opened and endpoint.is_aside then opened, message, code = catch_up(endpoint, generation) end
   if not opened then return nil, message, code end
   table.insert(server.endpoints, endpoint)
   table.insert(server.addresses, endpoint.address)
@@ -253,11 +266,10 @@ local function probe_all(found, protocol, claimed)
 end
 
 local function serve(urls, protocol, current)
-  if current and current.is_over then
-    return nil, "serve: the service has been reloaded, and this is its old code", "closed"
-  end
+  if current and current.is_over then return nil, OLD_CODE, "closed" end
   local found <const>, message <const>, code <const> = targets.resolve(urls, protocol)
   if not found then return nil, message, code end
+  if current and current.is_over then return nil, OLD_CODE, "closed" end -- a name was looked up meanwhile
   if current and current.checking then return probe_all(found, protocol, current.checking) end
   return open_all(new_server(current, true), found, protocol)
 end

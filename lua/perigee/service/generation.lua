@@ -79,7 +79,7 @@ local function run_main(self, chunk, seconds)
     why = ("%s: its main chunk has not ended within %g seconds: what goes on for ever belongs into task.spawn"):format(
       self.path, seconds)
   end
-  return nil, { message = tostring(failure or why) }
+  return nil, { message = tostring(watchdog.explain(failure or why)) }
 end
 
 --- Loads the script and runs its main chunk to its end, which may be long for a client.

@@ -46,15 +46,19 @@ local function states_of(candidate)
   return list
 end
 
+--- Of an option. The script may have put anything in its place.
 local function text_of(value)
-  return type(value) == "table" and table.concat(value, ",") or tostring(value)
+  local ok <const>, text <const> = pcall(function()
+    return type(value) == "table" and table.concat(value, ",") or tostring(value)
+  end)
+  return ok and type(text) == "string" and text or "a " .. type(value)
 end
 
 local function options_of(candidate)
   local before <const>, after <const>, list <const> = candidate.replaces.options or {}, candidate.options or {}, {}
-  for name, value in pairs(after) do
-    local old <const> = before[name]
-    if old == nil or text_of(old) ~= text_of(value) then
+  for name, value in next, after do
+    local old <const> = rawget(before, name)
+    if type(name) == "string" and (old == nil or text_of(old) ~= text_of(value)) then
       list[#list + 1] = { name = name, old = old ~= nil and text_of(old) or nil, new = text_of(value) }
     end
   end
@@ -168,6 +172,9 @@ local function all_living(run)
 end
 
 local function choose(run, names)
+  if names ~= nil and type(names) ~= "table" then
+    return nil, { message = "reload: a list of services was expected", code = "protocol" }
+  end
   if not names or #names == 0 then return all_living(run) end
   local chosen <const>, seen <const> = {}, {}
   for _, name in ipairs(names) do

@@ -133,9 +133,8 @@ function Run:use_version(version)
 end
 
 local function describe(plan)
-  local described <const> = plan:describe()
-  plan:discard()
-  return { ok = true, plan = described }
+  local _ <close> = setmetatable({}, { __close = function() plan:discard() end })
+  return { ok = true, plan = plan:describe() }
 end
 
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.

@@ -3,7 +3,6 @@
 local core <const> = require "core.task"
 local system <const> = require "core.system"
 local watchdog <const> = require "core.watchdog"
-local watchdog <const> = require "core.watchdog"
 
 local M <const> = {}
 
@@ -104,7 +103,7 @@ function M.of_process(run, request)
     connections = connections + services[i].connections
   end
   return { pid = system.pid(), state = state_of(run), connections = connections, services = services,
-    slices = watchdog.slices(), accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
+    accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
     slices = watchdog.slices(), memory = M.memory_of(system.pid()), heap = math.floor(collectgarbage "count" * 1024), lag = lag(),
     listeners = listeners_of(run.services) }
 end

@@ -1,5 +1,7 @@
 --- Tracebacks of scripts, without what the library does around them.
 
+local watchdog <const> = require "core.watchdog"
+
 local M <const> = {}
 
 local function is_ours(line)
@@ -23,7 +25,7 @@ function M.handler(value)
   if type(value) == "userdata" then return value end
   local lines <const> = {}
   for line in debug.traceback("", 2):gmatch "\n(\t[^\n]+)" do lines[#lines + 1] = line end
-  return { message = tostring(value), traceback = "stack traceback:\n" .. table.concat(trim(lines), "\n") }
+  return { message = tostring(watchdog.explain(value)), traceback = "stack traceback:\n" .. table.concat(trim(lines), "\n") }
 end
 
 return M

@@ -7,6 +7,7 @@ local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local net <const> = require "perigee.net"
 local paths <const> = require "perigee.supervisor.paths"
+local quote <const> = require "perigee.console.quote"
 local service_commands <const> = require "perigee.service.commands"
 local system <const> = require "core.system"
 
@@ -52,12 +53,14 @@ for name in ("alive closed functions holders listeners names opened options serv
   LISTS[name] = true
 end
 
-local function mark_lists(value, seen)
+--- Texts of scripts, such as messages of errors, may be no UTF-8, which JSON cannot say.
+local function make_plain(value, seen)
   if type(value) ~= "table" or seen[value] then return value end
   seen[value] = true
   for key, item in pairs(value) do
     if LISTS[key] and type(item) == "table" then json.array(item) end
-    mark_lists(item, seen)
+    if type(item) == "string" then value[key] = quote.valid(item) end
+    make_plain(item, seen)
   end
   return value
 end
@@ -74,7 +77,7 @@ local function answer(conn, target, line, traffic)
     traffic.done:wake(math.huge)
   end })
   traffic.busy = traffic.busy + 1
-  return conn:write(json.encode(mark_lists(answer_of(target, line), {})), "\n") and conn:flush()
+  return conn:write(json.encode(make_plain(answer_of(target, line), {})), "\n") and conn:flush()
 end
 
 local function handler_of(target, traffic)

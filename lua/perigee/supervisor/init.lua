@@ -211,6 +211,7 @@ function Supervisor:upgrade()
     return nil, "upgrade: this is not the moment: it is starting, stopping or being upgraded", "exists"
   end
   local _ <close> = self.reloading:acquire() -- one under way comes to its end first
+  if self.stopping then return nil, "upgrade: the process is stopping", "closed" end
   self.upgrading = true
   self.manager:notify("RELOADING=1", ("MONOTONIC_USEC=%d"):format(core.now() * 1e6 // 1))
   local pid <const>, message <const>, code <const> = upgrade.start(self)

@@ -18,6 +18,7 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field address string where it is bound
 ---@field shared boolean all workers have the same sockets; otherwise each has its own, which share a port
 ---@field foreign boolean somebody else has bound them, and minds their files
+---@field number integer counts the entries
 ---@field held table<integer, any> descriptors or listeners; by the number of the worker, but for more than there are
 
 --- A socket that nobody has asked for yet: systemd's, or of the supervisor before.
@@ -33,6 +34,7 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field serving table<string, string> keys by the words that the code which serves asks by
 ---@field loading table<string, string> keys by the words that only a version which is being loaded asks by
 ---@field spares perigee.supervisor.Spare[]
+---@field bound integer counts the entries that were made
 ---@field workers integer how many there are
 ---@field shared boolean all sockets are shared
 ---@field on_bound (fun(entry: perigee.supervisor.Entry): boolean?, string?, string?)? has a use for a new one
@@ -118,6 +120,8 @@ function Listeners:find(request, number, is_late)
   if self.entries[keys[word]] then return self.entries[keys[word]] end
   local entry <const>, message <const>, code <const> = new_entry(self, request, number, word)
   if not entry then return nil, message, code end
+  self.bound = self.bound + 1
+  entry.number = self.bound
   self.entries[entry.key], keys[word] = entry, entry.key
   return entry
 end
@@ -233,9 +237,10 @@ end
 
 --- Closes all but those with these keys: no worker has them any more.
 ---@param used table<string, true>
-function Listeners:keep(used)
+---@param before integer of how many that were bound first this is known
+function Listeners:keep(used, before)
   for key, entry in pairs(self.entries) do
-    if not used[key] then
+    if not used[key] and entry.number <= before then
       withdraw(entry)
       close_entry(entry, false)
       self.entries[key] = nil
@@ -257,8 +262,8 @@ local M <const> = {}
 ---@param shared boolean all sockets are shared by all workers
 ---@return perigee.supervisor.Listeners
 function M.new(workers, shared)
-  return setmetatable({ entries = {}, serving = {}, loading = {}, spares = {}, workers = workers, shared = shared, binding = semaphore(1) },
-    Listeners)
+  return setmetatable({ entries = {}, serving = {}, loading = {}, spares = {}, workers = workers, shared = shared,
+    bound = 0, binding = semaphore(1) }, Listeners)
 end
 
 return M

@@ -5,6 +5,8 @@ local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local reload <const> = require "perigee.service.reload"
 
+local PATIENCE <const> = 5 -- seconds for a worker to start
+
 local M <const> = {}
 
 --- What the workers run: the files and the options of each service.
@@ -47,14 +49,15 @@ end
 
 --- Sockets that no worker has any more are closed: those of addresses that the new versions do not serve, or that were
 --- bound for versions which were thrown away.
-local function close_unused(supervisor, answers)
+---@param before integer how many had been bound when they were asked: they know nothing of later ones
+local function close_unused(supervisor, answers, before)
   local used <const>, is_known = {}, false
   for _, answer in ipairs(answers) do
-    if not answer.served and not answer.has_ended then return end -- it cannot say
+    if answer.is_asking or not answer.served and not answer.has_ended then return end -- it cannot say
     for key in pairs(answer.served or {}) do used[key] = true end
     is_known = is_known or answer.served ~= nil
   end
-  if is_known then supervisor.listeners:keep(used) end
+  if is_known then supervisor.listeners:keep(used, before) end
 end
 
 --- One that could not commit would go on with other code than its siblings: it is started again, with theirs.
@@ -72,8 +75,9 @@ end
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function roll_back(supervisor, slots, request)
   local has_certificates <const> = not request.services and not request.dry_run
+  local before <const> = supervisor.listeners.bound
   supervisor.listeners:roll_back()
-  close_unused(supervisor, ask_all(slots, "rollback", { certificates = has_certificates }))
+  close_unused(supervisor, ask_all(slots, "rollback", { certificates = has_certificates }), before)
 end
 
 --- All load aside. Returns their answers, or what went wrong; then nothing has changed.
@@ -92,6 +96,15 @@ local function prepare(supervisor, slots, request)
   return nil, problem
 end
 
+--- Those that have loaded the old versions while the others loaded the new ones follow when this reload is over.
+local function follow_late(supervisor)
+  for _, slot in ipairs(supervisor.slots) do
+    if slot.state == "serving" and slot.version ~= supervisor.version.number then
+      supervisor.scope:spawn(M.catch_up, supervisor, slot)
+    end
+  end
+end
+
 --- From here on a worker that is started runs the new versions, so that one that dies now does no harm.
 local function commit(supervisor, slots, request, version)
   local current <const> = supervisor.version
@@ -101,22 +114,40 @@ local function commit(supervisor, slots, request, version)
   end
   for name, options in pairs(version.options) do current.options[name] = options end
   for _, slot in ipairs(slots) do slot.version = current.number end
+  local before <const> = supervisor.listeners.bound
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
   local served <const> = {}
   for _, answer in ipairs(answers) do served[#served + 1] = answer.served end
   supervisor.listeners:commit(served)
   kill_failed(supervisor, slots, answers)
-  close_unused(supervisor, answers)
+  close_unused(supervisor, answers, before)
+  follow_late(supervisor)
   for _, answer in ipairs(answers) do
     if answer.ok then return { ok = true, services = answer.services, workers = #slots } end
   end
   return answers[1]
 end
 
+local function is_loading(supervisor)
+  for _, slot in ipairs(supervisor.slots) do
+    if slot.state == "loading" then return true end
+  end
+  return false
+end
+
+--- A worker that is just being started again is to be asked as well, whether it can load the new version. One that
+--- cannot even load the old one is waited for in vain.
+local function wait_for_loading(supervisor)
+  local deadline <const> = core.now() + PATIENCE
+  while is_loading(supervisor) and core.now() < deadline do supervisor.changed:wait(deadline - core.now()) end
+end
+
 local function run(supervisor, request)
   if supervisor.stopping or supervisor.upgrading or not supervisor.ready then
     return failure("this is not the moment: it is starting, stopping or being upgraded", "exists")
   end
+  wait_for_loading(supervisor)
+  if supervisor.stopping then return failure("the process is stopping", "closed") end
   local slots <const> = participants(supervisor)
   if #slots == 0 then return failure("no worker serves now", "closed") end
   local answers <const>, problem <const> = prepare(supervisor, slots, request)
@@ -176,7 +207,7 @@ function M.catch_up(supervisor, slot)
   local prepared <const> = slot:ask("prepare", { version = version })
   local committed <const> = prepared.ok and slot:ask("commit", {}).ok
   slot.is_late = false
-  if committed then return end
+  if committed or slot.state ~= "serving" then return end
   log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = prepared.message })
   slot:kill()
 end

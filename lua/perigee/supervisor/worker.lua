@@ -25,6 +25,7 @@ local tls <const> = require "perigee.tls"
 ---@field channel perigee.process.Channel
 ---@field version perigee.supervisor.Version? what it is to run; nil: what the files are now
 ---@field plan perigee.service.Plan? versions that were loaded aside
+---@field preparing table? of the versions that are being loaded aside, or are; nil: they are not wanted
 ---@field questions perigee.supervisor.Questions to the supervisor
 ---@field claims table<string, perigee.supervisor.Claim>
 ---@field asked table<integer, table> questions for sockets that the supervisor has not answered, by number
@@ -162,11 +163,29 @@ local function served(self)
   return requests
 end
 
+--- Will it serve more than that, for what it has asked already?
+local function is_asking(self)
+  return next(self.asked) ~= nil or nil
+end
+
+--- Also one that is still being loaded: the supervisor waits for it no more.
+local function discard_plan(self)
+  local plan <const> = self.plan
+  self.plan, self.preparing = nil, nil
+  if plan then plan:discard() end
+end
+
 --- Loads versions aside: as they are now, or the one that the supervisor names.
 function own_commands.prepare(self, request)
-  if self.plan then self.plan:discard() end
-  local plan <const>, failure <const> = reload.prepare(self.run, request.services, request.version)
-  self.plan = plan
+  discard_plan(self)
+  local preparing <const> = {}
+  self.preparing = preparing
+  local plan, failure = reload.prepare(self.run, request.services, request.version)
+  if plan and self.preparing ~= preparing then
+    plan:discard()
+    plan, failure = nil, { message = "reload: it was given up while the new version was loaded", code = "cancelled" }
+  end
+  self.plan = plan or self.plan
   if not plan then
     local refusal <const> = reload.answer(failure)
     refusal.paths = failure.paths
@@ -183,14 +202,13 @@ function own_commands.commit(self, request)
   local services <const>, failure <const> = plan:commit()
   if not services then return reload.answer(failure) end
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, services = services, served = served(self) }
+  return { ok = true, services = services, served = served(self), is_asking = is_asking(self) }
 end
 
 function own_commands.rollback(self, request)
-  if self.plan then self.plan:discard() end
-  self.plan = nil
+  discard_plan(self)
   if request.certificates then self.run.reload_certificates() end
-  return { ok = true, served = served(self) }
+  return { ok = true, served = served(self), is_asking = is_asking(self) }
 end
 
 --- The loop goes round.
@@ -204,7 +222,7 @@ end
 ---@return table
 function Worker:answer(command, request)
   local own <const> = own_commands[command]
-  if own then return own(self, request) end
+  if own then return commands.protect(command, own, self, request) end
   return commands.answer(self.run, command, request)
 end
 

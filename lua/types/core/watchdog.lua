@@ -34,8 +34,8 @@ function M.slices() end
 ---@param bytes integer? nil: no limit
 function M.limit_memory(bytes) end
 
---- Makes "not enough memory", when that is what an error says, tell what was asked for, where, and what the limit is:
---- once after each time. Other values are returned as they are.
+--- Makes "not enough memory", when that is what an error says, tell what was refused last: what was asked for, where,
+--- and what the limit is. Other values are returned as they are.
 ---@param value any an error value
 ---@return any
 function M.explain(value) end
