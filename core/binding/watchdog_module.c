@@ -105,10 +105,13 @@ static int slices(lua_State *L) {
     return 1;
 }
 
-/* watchdog.limit_memory(bytes): nil for no limit */
+/* watchdog.limit_memory(bytes) -> the limit before; nil for no limit */
 static int limit_memory(lua_State *L) {
+    size_t before = runtime_of(L)->memory.limit;
     memory_limit(runtime_of(L), support_check_size(L, 1, 1, SIZE_MAX));
-    return 0;
+    if (before == SIZE_MAX) lua_pushnil(L);
+    else lua_pushinteger(L, (lua_Integer)before);
+    return 1;
 }
 
 /* watchdog.explain(value) -> the value; instead of Lua's error of memory, what was refused last */

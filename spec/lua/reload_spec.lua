@@ -23,8 +23,8 @@ describe("a reload", function()
   for what, case in pairs {
     ["a syntax error"] = { "local x =\n= 1", "a.lua:2: unexpected symbol near '='$" },
     ["an error at load"] = { "local function f()\n  error 'no'\nend\nf()", "a.lua:2: no$", "a.lua:4: in main chunk$" },
-    ["an error that is no text"] = { "error { code = 7 }", "^table: 0x" },
-    ["an error that is nil"] = { "error()", "^nil$" },
+    ["an error that is no text"] = { "error { code = 7 }", "table: 0x" },
+    ["an error that is nil"] = { "error()", "nil$" },
     ["a module that is missing"] = { "\nrequire 'nowhere'", "a.lua:2: module 'nowhere' not found",
       "a.lua:2: in main chunk$" },
     ["a module with a syntax error"] = { "require 'broken'", "broken.lua:2: unexpected symbol near '='$" },
@@ -38,7 +38,7 @@ describe("a reload", function()
       "nowhere.invalid" },
     ["a scheme that does not exist"] = { "require 'perigee.net'.serve('tpc://127.0.0.1:0', print)", "a.lua:1: .*tpc" },
     ["a migration that is missing"] = { "require 'perigee.service'.state('kept', {}, { version = 2 })",
-      "a.lua:1: state 'kept' is of version 1, and nothing is given to migrate it to version 2$" },
+      "a.lua:1: state 'kept' is of version 1, and this code wants version 2: give a migrate that leads there$" },
     ["a migration that fails"] = { [[require 'perigee.service'.state('kept', {}, { version = 2, migrate = function(old)
       old.n = 7
       error "cannot"

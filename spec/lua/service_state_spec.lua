@@ -91,7 +91,7 @@ describe("state", function()
     local here <close> = start "{ n = 1 }"
     local newer <const> = keeps "nil, { version = 2, migrate = function(old) return { m = old.n } end }"
     here:reloaded { ["a.lua"] = newer }
-    assert.matches("a.lua:5: state 's' is of version 2, and nothing is given to migrate it to version 1$",
+    assert.matches("a.lua:5: state 's' is of version 2, and this code wants version 1: give a migrate that leads there$",
       here:refused { ["a.lua"] = keeps() }.message)
     assert.same({ m = 1 }, states(here).s.value)
     here:reloaded { ["a.lua"] = keeps [[nil, { version = 1, migrate = function(old, from)
@@ -107,7 +107,7 @@ describe("state", function()
     ["raises after it has changed its copy"] = { "old.list[1] = 'broken' old.more = true error 'no'",
       "a.lua:%d+: no$" },
     ["returns nothing"] = { "old.list[1] = 'broken'", "a.lua:5: state 's': migrate has returned nil$" },
-    ["removes what it finds"] = { "for k in pairs(old) do old[k] = nil end error('no', 0)", "^no$" },
+    ["removes what it finds"] = { "for k in pairs(old) do old[k] = nil end error('no', 0)", "no$" },
   } do
     it(("stays as it was when its migration %s"):format(what), function()
       local here <close> = start "{ list = { 1, 2 } }"

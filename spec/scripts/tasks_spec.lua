@@ -33,7 +33,7 @@ for _, mode in ipairs { "", "--workers 2" } do
       assert.equal("hello", conn:read_line())
       local own <const> = tostring(conn.address)
       local connection <const> = of_kind(process, "connection")[1]
-      assert.same({ "service", 1, "waiting", own, "for iterator (service.lua:6)" }, { connection.service,
+      assert.same({ "service", 1, "waiting", own, "for ... in (service.lua:6)" }, { connection.service,
         connection.generation, connection.state, connection.peer, connection.waits })
       assert.matches("service.lua:6: in", connection.traceback)
       local timer <const> = of_kind(process, "task")[1]

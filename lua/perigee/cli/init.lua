@@ -89,7 +89,7 @@ local specification <const> = {
         { name = "stop-after", value = "SECONDS", convert = seconds, default = 5,
           help = "stop a task that computes for so long without waiting; 0: never" },
         { name = "memory", value = "SIZE", convert = size,
-          help = "that scripts may have in a process: 512M, 2G; 0: no limit; default: half of what there is" },
+          help = "that scripts may have in a process: 512M, 2G; 0: no limit; default: 1 GiB, less on a small machine" },
         { name = "user", value = "NAME[:GROUP]", help = "whose rights remain when the addresses are bound" },
         { name = "control", value = "PATH", help = "where to make the control socket" },
       },
@@ -140,7 +140,8 @@ local specification <const> = {
       positionals = { { name = "names", shown = "HOST", many = true,
         help = "names and IP addresses that it is for; the first one names the files" } } },
     { name = "version", summary = "show the versions of perigee and what it is made with" },
-    { name = "help", summary = "show this help" },
+    { name = "help", summary = "show this help, or what a command takes",
+      positionals = { { name = "about", shown = "COMMAND", optional = true } } },
   },
 }
 
@@ -169,8 +170,18 @@ local function contradiction(result)
   end
 end
 
+--- Services are told apart by their names.
+local function same_name(scripts)
+  local paths <const> = {}
+  for _, path in ipairs(scripts) do
+    local name <const> = given.name_of(path)
+    if paths[name] then return ("two scripts are the service '%s': %s and %s"):format(name, paths[name], path) end
+    paths[name] = path
+  end
+end
+
 function commands.run(result)
-  local message <const> = contradiction(result)
+  local message <const> = contradiction(result) or same_name(result.scripts)
   if message then return complain(message) end
   return with_scripts "run"(result)
 end
@@ -197,7 +208,8 @@ function commands.version()
   return 0
 end
 
-function commands.help()
+function commands.help(result)
+  if result and result.about then return M.main { result.about, "--help" } end
   print((arguments.help(specification):gsub("\n$", "")))
   print "\nperigee COMMAND --help shows what a command takes"
   return 0

@@ -6,6 +6,7 @@ local core <const> = require "core.task"
 local pretty <const> = require "perigee.console.pretty"
 local quote <const> = require "perigee.console.quote"
 local sessions <const> = require "perigee.console.sessions"
+local watchdog <const> = require "core.watchdog"
 
 local SECONDS <const> = 30    -- that a line may take
 local MESSAGE <const> = 65536 -- bytes of an error's message that are shown
@@ -70,7 +71,7 @@ local function traceback_of(level)
 end
 
 local function message_of(value)
-  if type(value) == "string" or type(value) == "number" then return tostring(value) end
+  if type(value) == "string" or type(value) == "number" then return tostring(watchdog.explain(value)) end
   local metatable <const> = debug.getmetatable(value)
   if metatable and rawget(metatable, "__tostring") then return tostring(value) end
   return "error value: " .. pretty.value(value)
@@ -82,11 +83,16 @@ local function with_traceback(value)
   return { message = message_of(value), traceback = traceback_of(2) }
 end
 
+--- A lack of memory comes without a call of the handler.
+local function explained(failure)
+  return type(failure) == "string" and { message = watchdog.explain(failure) } or failure
+end
+
 local function evaluate(chunk)
   local values <const> = table.pack(xpcall(chunk, with_traceback))
-  if not values[1] then return { failure = values[2] } end
+  if not values[1] then return { failure = explained(values[2]) } end
   local shown <const>, text <const> = xpcall(pretty.values, with_traceback, values, 2)
-  return shown and { results = text } or { failure = text }
+  return shown and { results = text } or { failure = explained(text) }
 end
 
 local function run_line(chunk)

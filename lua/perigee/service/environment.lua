@@ -1,6 +1,7 @@
 --- The globals of a service: its own, so that services cannot trip over each other's. The standard library's tables are
 --- copied, so that a script which adds to `string` or `table` adds to its own.
 
+local log <const> = require "perigee.log"
 local new_sources <const> = require "perigee.service.sources"
 
 local libraries <const> = { "coroutine", "debug", "io", "math", "os", "string", "table", "utf8" }
@@ -44,11 +45,13 @@ local function load_beside(environment, directory, name, sources)
 end
 
 --- A module that is shared; when there is none, the error is at the line of the script that asked.
-local function load_shared(name)
+local function load_shared(name, directory)
   local ok <const>, value <const> = pcall(require, name)
   if ok then return value end
-  local is_missing <const> = type(value) == "string" and value:find "^module '"
-  error(value, is_missing and 3 or 0)
+  local missing <const> = ("module '%s' not found"):format(name)
+  if type(value) ~= "string" or value:sub(1, #missing) ~= missing then error(value, 0) end
+  local base <const> = directory .. "/" .. name:gsub("%.", "/")
+  error(("%s: there is no %s.lua, no %s/init.lua, and no shared one"):format(missing, base, base), 3)
 end
 
 --- require for a service: modules beside its script are its own, loaded once for it; all others are shared.
@@ -61,13 +64,23 @@ local function own_require(environment, directory, sources)
     end
     local chunk <const>, path <const> = load_beside(environment, directory, name, sources)
     if not chunk then
-      local value <const> = load_shared(name)
+      local value <const> = load_shared(name, directory)
       return value
     end
     local value = chunk(name, path)
     if value == nil then value = true end
     loaded[name] = value
     return value
+  end
+end
+
+--- It ends the process, with all its services, so the log says whose doing that was.
+local function own_exit(path)
+  return function(code, close)
+    local caller <const> = debug.getinfo(2, "Sl")
+    local at <const> = caller and ("%s:%d"):format(caller.short_src, caller.currentline) or path
+    log.warn("os.exit ends the process, and all services in it", { at = at, code = tostring(code) })
+    os.exit(code, close)
   end
 end
 
@@ -81,6 +94,7 @@ return function(path, files)
   for _, name in ipairs(libraries) do environment[name] = copy(_G[name]) end
   for _, name in ipairs(functions) do environment[name] = _G[name] end
   environment._G = environment
+  environment.os.exit = own_exit(path)
   own_loaders(environment, sources)
   environment.require = own_require(environment, directory_of(path), sources)
   return environment

@@ -6,6 +6,7 @@ local environment <const> = require "perigee.service.environment"
 local options <const> = require "perigee.service.options"
 local new_sources <const> = require "perigee.service.sources"
 local traceback <const> = require "perigee.service.traceback"
+local watchdog <const> = require "core.watchdog"
 
 ---@class perigee.service.Generation
 ---@field service perigee.Service
@@ -89,6 +90,16 @@ function Generation:load()
   local chunk <const>, message <const> = self.sources:load(self.path, "t", self.environment)
   if not chunk then return nil, { message = message } end
   return run_main(self, chunk, self.replaces and self.service.load_seconds or nil)
+end
+
+--- The files that it was loaded from, and those that it has looked for.
+---@class perigee.service.Files
+---@field texts table<string, string> by path
+---@field missing table<string, true>
+
+---@return perigee.service.Files
+function Generation:files()
+  return { texts = self.sources.texts, missing = self.sources.missing }
 end
 
 local function open_servers(self)
@@ -176,6 +187,7 @@ function M.new(service, given, texts, together)
     servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
     began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
   }, Generation)
+  sources.owner = self -- so that it lasts as long as its globals do, which somebody may hold
   self.environment = environment(service.path, sources)
   self.scope = core.scope(self)
   service.generations[self] = true

@@ -6,20 +6,23 @@ local watchdog <const> = require "core.watchdog"
 
 local M <const> = {}
 
+local MOST <const> = 1024 * 1024 * 1024 -- bytes: what is more, is asked for by name
 local LEAST <const> = 64 * 1024 * 1024 -- bytes that a process gets on a machine with little memory
 
 local function log_slow(seconds, traceback, of, stopped)
   local message <const> = ("a task ran for %.2f s without yielding"):format(seconds)
-  log.of(of and of.name or "perigee").warn(stopped and message .. ": it was stopped" or message, { traceback = traceback })
+  local logs <const> = log.of(of and of.name or "perigee")
+  logs.warn(stopped and message .. ": it was stopped" or message, { traceback = traceback })
 end
 
---- Bytes that a process may have: what was given; or half of what there is, divided by the workers.
+--- Bytes that a process may have: what was given; or 1 GiB, and less where half of what there is, divided by the
+--- workers, is less.
 ---@param arguments { memory: integer?, workers: integer? } memory 0: no limit
 ---@return integer? nil: no limit
 function M.memory_limit(arguments)
   if arguments.memory then return arguments.memory > 0 and arguments.memory or nil end
   local all <const> = machine.memory()
-  return all and math.max(LEAST, all // 2 // (arguments.workers or 1))
+  return all and math.min(MOST, math.max(LEAST, all // 2 // (arguments.workers or 1)))
 end
 
 --- Guards this process from now on.

@@ -16,7 +16,7 @@ local LOAD_SECONDS <const> = 10
 ---@field states table<string, perigee.service.State> what service.state keeps
 ---@field reloads integer
 ---@field failed_reloads integer
----@field attempted perigee.service.Sources? of the last version that was loaded, or could not be
+---@field attempted perigee.service.Files? of the last version that was loaded, or could not be
 ---@field has_ended boolean? nothing of it is left
 ---@field cut integer tasks of old code that the drain deadline has ended
 ---@field load_seconds number for the main chunk of a version that is loaded aside
@@ -41,7 +41,7 @@ end
 ---@return { message: string, traceback: string? }? failure
 function Service:load(texts)
   local first <const> = generations.new(self, self.given, texts)
-  self.first, self.attempted = first, first.sources
+  self.first, self.attempted = first, first:files()
   local loaded <const>, failure <const> = first:load()
   if not loaded then return nil, failure end
   self.states, first.states = first.states, {}
@@ -64,12 +64,12 @@ end
 ---@return { message: string, traceback: string? }? failure
 function Service:prepare(given, texts, together)
   local candidate <const> = generations.new(self, given, texts, together)
-  self.attempted = candidate.sources
+  self.attempted = candidate:files()
   local _ <close> = setmetatable({}, { __close = function(_, failure) if failure then candidate:discard() end end })
   local loaded <const>, failure <const> = candidate:load()
   if loaded then return candidate end
+  failure.paths = candidate.sources:paths()
   candidate:discard()
-  self.failed_reloads = self.failed_reloads + 1
   return nil, failure
 end
 
@@ -90,7 +90,7 @@ end
 ---@return table<string, string|false> texts by path; false: there was no such file
 function Service:files()
   local files <const> = {}
-  for _, sources in ipairs { self.attempted, self.generation and self.generation.sources or nil } do
+  for _, sources in ipairs { self.attempted, self.generation and self.generation:files() or nil } do
     for path in pairs(sources.missing) do files[path] = files[path] or false end
     for path, text in pairs(sources.texts) do files[path] = files[path] or text end
   end

@@ -2,6 +2,7 @@
 
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
+local watchdog <const> = require "core.watchdog"
 
 ---@class perigee.service.Failure
 ---@field service string? whose script could not be loaded
@@ -61,6 +62,9 @@ local function options_of(candidate)
     if type(name) == "string" and (old == nil or text_of(old) ~= text_of(value)) then
       list[#list + 1] = { name = name, old = old ~= nil and text_of(old) or nil, new = text_of(value) }
     end
+  end
+  for name, old in pairs(before) do
+    if after[name] == nil then list[#list + 1] = { name = name, old = text_of(old) } end
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list
@@ -122,6 +126,12 @@ local function check_still(plan)
   return true
 end
 
+--- Halfway through, a refusal of memory would leave things half done.
+local function without_limit()
+  local limit <const> = watchdog.limit_memory(nil)
+  return setmetatable({}, { __close = function() watchdog.limit_memory(limit) end })
+end
+
 --- All new versions take over, in this pass of the loop; or none can.
 ---@return perigee.service.Reloaded[]?
 ---@return perigee.service.Failure?
@@ -133,6 +143,7 @@ function Plan:commit()
   end
   local services <const> = {}
   self.is_over = true
+  local _ <close> = without_limit()
   for i, candidate in ipairs(self.candidates) do
     local listeners <const> = listeners_of(candidate)
     local old <const> = candidate.service:commit(candidate)
@@ -204,7 +215,7 @@ local function prepare_one(plan, service, texts, together)
   local candidate <const>, failure <const> = service:prepare(plan.options[service.name] or {}, texts, together)
   if not candidate then
     if plan.run.stopping then failure.message, failure.code = "reload: the process is stopping", "closed" end
-    failure.service, failure.paths = service.name, service.attempted:paths()
+    failure.service = service.name
     return nil, failure
   end
   table.insert(plan.candidates, candidate)

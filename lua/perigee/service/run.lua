@@ -138,13 +138,26 @@ local function describe(plan)
 end
 
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
+--- A reload has failed, for the service whose script could not be loaded.
+---@param failure perigee.service.Failure
+function Run:count_failure(failure)
+  for _, service in ipairs(self.services) do
+    if service.name == failure.service then service.failed_reloads = service.failed_reloads + 1 end
+  end
+end
+
 local function reload_here(self, request)
   local _ <close> = self.reloading:acquire()
   local plan <const>, failure = reload.prepare(self, request.services)
   if request.dry_run then return plan and describe(plan) or reload.answer(failure) end
   local services
   if plan then services, failure = plan:commit() end
-  if services then reload.tell(services) else reload.report(failure) end
+  if services then
+    reload.tell(services)
+  else
+    self:count_failure(failure)
+    reload.report(failure)
+  end
   if not request.services then self.reload_certificates() end
   return services and { ok = true, services = services } or reload.answer(failure)
 end

@@ -5,6 +5,7 @@
 ---@field texts table<string, string> by path
 ---@field missing table<string, true> paths where a file was looked for, and none was
 ---@field absent table<string, true> those where there is to be none, also when there is one now
+---@field owner any? what the files are for: it lives as long as this
 local Sources <const> = {}
 Sources.__index = Sources
 

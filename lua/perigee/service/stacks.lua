@@ -22,7 +22,7 @@ function M.place(thread, files)
     if not info then return called or "" end
     local place <const> = place_in(info, files)
     if place then return called and ("%s (%s)"):format(called, place) or place end
-    called = info.name or called
+    called = info.namewhat == "for iterator" and "for ... in" or info.name or called
   end
   return called or ""
 end

@@ -42,8 +42,8 @@ end
 --- The old code goes on with the old value, whatever becomes of this: so what is migrated is a copy.
 local function migrated(name, old, version, migrate)
   if not migrate then
-    error(("state '%s' is of version %d, and nothing is given to migrate it to version %d"):format(name, old.version,
-      version), 3)
+    error(("state '%s' is of version %d, and this code wants version %d: give a migrate that leads there"):format(name,
+      old.version, version), 3)
   end
   local value <const> = migrate(copy(old.value), old.version)
   if value == nil then error(("state '%s': migrate has returned nil"):format(name), 3) end

@@ -4,6 +4,8 @@ local core <const> = require "core.task"
 local system <const> = require "core.system"
 local watchdog <const> = require "core.watchdog"
 
+local COLLECTED_SECONDS <const> = 5 -- after which old code without tasks should be gone
+
 local M <const> = {}
 
 --- Bytes of a process in memory; nil when it has ended.
@@ -60,10 +62,16 @@ local function describe_old(generation, with_holders)
     holders = holders and holders.of(generation.service, generation) or {} }
 end
 
+--- Did it serve, and does it still do something, or should it have been collected by now?
+local function is_worth_telling(generation)
+  if not generation.replaced then return false end
+  return generation.scope.count > 0 or core.now() - generation.replaced > COLLECTED_SECONDS
+end
+
 local function old_generations(service, with_holders)
   local old <const>, list <const> = {}, {}
   for generation in pairs(service.generations) do
-    if generation.is_over then old[#old + 1] = generation end
+    if is_worth_telling(generation) then old[#old + 1] = generation end
   end
   table.sort(old, function(a, b) return a.number < b.number end)
   for i, generation in ipairs(old) do list[i] = describe_old(generation, with_holders) end

@@ -1,6 +1,7 @@
 --- The tasks of a process, for `perigee tasks`.
 
 local core <const> = require "core.task"
+local log <const> = require "perigee.log"
 local stacks <const> = require "perigee.service.stacks"
 
 local M <const> = {}
@@ -68,7 +69,10 @@ end
 ---@return table answer
 function M.kill(_, request)
   local id <const> = math.tointeger(request.id)
-  if id and is_of_a_service(id) and core.kill(id) then return { ok = true } end
+  if id and is_of_a_service(id) and core.kill(id) then
+    log.info("a task is killed", { task = id, asked = "by the control socket" })
+    return { ok = true }
+  end
   return { ok = false, message = ("there is no task %s of a service"):format(request.id), code = "unreachable" }
 end
 

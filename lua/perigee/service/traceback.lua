@@ -18,6 +18,14 @@ local function trim(lines)
   return table.move(lines, first, last, 1, {})
 end
 
+--- An error that was raised in C, and says no place, gets that of the script's function that has called there; but for
+--- one that error has raised without a place, which was somebody's will.
+local function with_place(message, raised, first)
+  local place <const> = first and first:match "^%s*([^:]+:%d+): "
+  if not place or raised and raised:find "'error'$" or message:find "^[^%s:]+:%d+: " then return message end
+  return place .. ": " .. message
+end
+
 --- A message handler for xpcall: the error value with its traceback, from the script on. An interruption passes.
 ---@param value any
 ---@return { message: string, traceback: string }|userdata
@@ -25,7 +33,9 @@ function M.handler(value)
   if type(value) == "userdata" then return value end
   local lines <const> = {}
   for line in debug.traceback("", 2):gmatch "\n(\t[^\n]+)" do lines[#lines + 1] = line end
-  return { message = tostring(watchdog.explain(value)), traceback = "stack traceback:\n" .. table.concat(trim(lines), "\n") }
+  local own <const> = trim(lines)
+  return { message = with_place(tostring(watchdog.explain(value)), lines[1], own[1]),
+    traceback = "stack traceback:\n" .. table.concat(own, "\n") }
 end
 
 return M

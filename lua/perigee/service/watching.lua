@@ -42,7 +42,7 @@ local function has(list, value)
 end
 
 local function on_changed(watched, paths)
-  log.info("saved", { files = table.concat(paths, " ") })
+  log.info("changed", { files = table.concat(paths, " ") })
   if watched.config and has(paths, watched.config) then return watched.reload() end
   local names <const> = concerned(watched, paths)
   if #names > 0 then watched.reload(names) end

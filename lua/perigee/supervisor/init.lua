@@ -164,7 +164,8 @@ function Supervisor:request_stop(name, number)
     for _, slot in ipairs(self.slots) do slot:kill() end
     system.exit(128 + number)
   end
-  if name then log.info("stopping", { signal = "SIG" .. name }) end
+  if name then log.info("stopping", { signal = "SIG" .. name })
+  elseif not self.stopping and not self.handed_over then log.info("stopping", { asked = "by the control socket" }) end
   self.stopping = true
   self.changed:wake(math.huge)
 end

@@ -187,6 +187,7 @@ function own_commands.prepare(self, request)
   end
   self.plan = plan or self.plan
   if not plan then
+    if not request.dry_run then self.run:count_failure(failure) end
     local refusal <const> = reload.answer(failure)
     refusal.paths = failure.paths
     return refusal

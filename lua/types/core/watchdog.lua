@@ -32,6 +32,7 @@ function M.slices() end
 
 --- Limits the memory of Lua's values, and of buffers. What would go beyond it raises "not enough memory".
 ---@param bytes integer? nil: no limit
+---@return integer? before the limit until now
 function M.limit_memory(bytes) end
 
 --- Makes "not enough memory", when that is what an error says, tell what was refused last: what was asked for, where,

@@ -17,7 +17,8 @@ local HELP <const> = [[
 Everything else is Lua, and is evaluated inside of the service: an expression, whose values are shown, or statements.
 It knows the service's state by name, the globals of its script and those locals of it that functions use; what is
 assigned to them holds for the service. Other names are variables of this console; a `local` lasts for its line.
-reload() is .reload of this service; TAB completes names, Ctrl-C interrupts.]]
+reload() is .reload of this service; TAB completes names. Ctrl-C interrupts what waits; what computes without waiting
+is ended after the seconds of --stop-after.]]
 
 ---@type table<string, fun(session: perigee.cli.console.Session, argument: string?): boolean, string?>
 local commands <const> = {}

@@ -18,8 +18,13 @@ local options <const> = service.options { listen = "http://127.0.0.1:9081", hist
 --   service.state("room", initial, { version = 2, migrate = function(old, from) old.topic = "" return old end })
 local room <const> = service.state("room", function() return { fanout = fanout.new(), history = {} } end)
 
--- A client ends on the code that it began with; what is `live` is called as it is now. So change what is said here
--- while the page is open, save, and say another thing.
+-- A client ends on the code that it began with; what is `live` is called as it is now, and who has called it may stay
+-- for as long as it likes. So change what is said here while the page is open, save, and say another thing.
+local greet <const> = service.live("greet", function(socket)
+  room.fanout:add(socket)
+  if #room.history > 0 then socket:send(table.concat(room.history, "\n")) end
+end)
+
 local say <const> = service.live("say", function(text)
   table.insert(room.history, text)
   if #room.history > options.history then table.remove(room.history, 1) end
@@ -39,8 +44,7 @@ app:get("/", function() return http.html(PAGE) end)
 
 -- A task for each client; the socket is closed when it returns, and leaves the room then.
 app:websocket("/socket", function(socket)
-  room.fanout:add(socket)
-  if #room.history > 0 then socket:send(table.concat(room.history, "\n")) end
+  greet(socket)
   for text, is_binary in socket:messages() do
     if not is_binary then say(text) end
   end
