@@ -16,7 +16,8 @@ static const char SETHOOK[] = "perigee.watchdog.sethook"; /* in the registry: th
 static double seconds_of(lua_State *L, const char *name, double otherwise) {
     if (!lua_istable(L, 1) || lua_getfield(L, 1, name) == LUA_TNIL) return otherwise;
     lua_Number seconds = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : -1;
-    if (!(seconds >= 0)) luaL_error(L, "option '%s' must be seconds of 0 or more, not %s", name, luaL_tolstring(L, -1, NULL));
+    if (!(seconds >= 0))
+        luaL_error(L, "option '%s' must be seconds of 0 or more, not %s", name, luaL_tolstring(L, -1, NULL));
     lua_pop(L, 1);
     return seconds;
 }
@@ -34,7 +35,8 @@ static void read_options(lua_State *L, struct watchdog_options *options) {
 }
 
 static int refuse_hook(lua_State *L) {
-    return luaL_error(L, "debug.sethook: the watchdog has the hook; without it, by --warn-after 0 --stop-after 0, there is one");
+    return luaL_error(
+        L, "debug.sethook: the watchdog has the hook; without it, by --warn-after 0 --stop-after 0, there is one");
 }
 
 /* A script's hook would take the place of the watchdog's, and could not be stopped itself. The original is kept. */
@@ -123,9 +125,8 @@ static int explain(lua_State *L) {
 }
 
 int luaopen_core_watchdog(lua_State *L) {
-    static const luaL_Reg functions[] = {{"start", start},     {"stop", stop},
-                                         {"on_slow", on_slow}, {"slices", slices},
-                                         {"explain", explain}, {"limit_memory", limit_memory},
+    static const luaL_Reg functions[] = {{"start", start},   {"stop", stop},       {"on_slow", on_slow},
+                                         {"slices", slices}, {"explain", explain}, {"limit_memory", limit_memory},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

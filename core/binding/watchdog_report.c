@@ -56,7 +56,7 @@ static void write_all(int fd, const struct text *text) {
     (void)written;
 }
 
-static const char MESSAGE[] = "the loop has been silent for %.1f s";
+static const char MESSAGE[] = "the loop has been silent for %.1f s: SIGINT and SIGTERM end the process at once";
 
 static void log_text(struct text *text, const struct stack_text *stack, double seconds) {
     add_time(text);

@@ -17,11 +17,13 @@ static const double SHORTEST_LOOK = 0.005, LONGEST_LOOK = 0.05;
 /* What the thread knows of the slice that it saw last. */
 struct sight {
     uint64_t slice;
-    double since;      /* a moment, at most one look after it began */
-    double raised_at;  /* 0: no error was raised, as far as is known */
-    double report_at;  /* the next report of its silence */
+    double since;         /* a moment, at most one look after it began */
+    double raised_at;     /* 0: no error was raised, as far as is known */
+    double report_at;     /* the next report of its silence */
     double ask_at, pause; /* the next signal */
     int warned, idle;
+    int lets_end; /* signals end the process, instead of what they did before */
+    struct sigaction before[2];
 };
 
 double watchdog_clock(void) {
@@ -48,6 +50,25 @@ static void ask(struct watchdog *watchdog, const struct sight *sight, enum watch
     pthread_kill(watchdog->watched, watchdog_signal());
 }
 
+/* What a signal would ask the loop for, it cannot do while it is silent: then the signal ends the process. */
+static const int ending[] = {SIGINT, SIGTERM};
+
+static void let_signals_end(struct sight *sight) {
+    struct sigaction plain = {.sa_handler = SIG_DFL};
+    if (sight->lets_end) return;
+    for (int i = 0; i < 2; i++) {
+        sigaction(ending[i], NULL, &sight->before[i]);
+        if (sight->before[i].sa_handler != SIG_IGN) sigaction(ending[i], &plain, NULL);
+    }
+    sight->lets_end = 1;
+}
+
+static void let_signals_be(struct sight *sight) {
+    if (!sight->lets_end) return;
+    for (int i = 0; i < 2; i++) sigaction(ending[i], &sight->before[i], NULL);
+    sight->lets_end = 0;
+}
+
 /* Has the main thread write its stack, and waits for it a little: in a system call that takes no signal it cannot. */
 static void report(struct watchdog *watchdog, struct sight *sight, double now) {
     unsigned looks = __atomic_load_n(&watchdog->looks, __ATOMIC_ACQUIRE);
@@ -56,6 +77,7 @@ static void report(struct watchdog *watchdog, struct sight *sight, double now) {
         nap(watchdog, 0.001);
     if (__atomic_load_n(&watchdog->watch->slice, __ATOMIC_RELAXED) != sight->slice) return;
     if (__atomic_load_n(&watchdog->looks, __ATOMIC_ACQUIRE) == looks) watchdog->stack.length = 0;
+    let_signals_end(sight);
     watchdog_report_silence(watchdog, now - sight->since);
     sight->report_at = now + REPEAT_SECONDS;
 }
@@ -105,7 +127,8 @@ static void park(struct watchdog *watchdog, const struct sight *sight, double in
     __atomic_store_n(&watch->parked, 1, __ATOMIC_SEQ_CST);
     nap(watchdog, interval);
     if (__atomic_load_n(&watch->slice, __ATOMIC_SEQ_CST) == sight->slice)
-        while (__atomic_load_n(&watch->parked, __ATOMIC_SEQ_CST) && !__atomic_load_n(&watchdog->closing, __ATOMIC_RELAXED))
+        while (__atomic_load_n(&watch->parked, __ATOMIC_SEQ_CST) &&
+               !__atomic_load_n(&watchdog->closing, __ATOMIC_RELAXED))
             sem_wait(&watchdog->wake);
     __atomic_store_n(&watch->parked, 0, __ATOMIC_SEQ_CST);
 }
@@ -114,8 +137,10 @@ static double look(struct watchdog *watchdog, struct sight *sight, double interv
     const struct watch *watch = watchdog->watch;
     uint64_t slice = __atomic_load_n(&watch->slice, __ATOMIC_RELAXED);
     double now = watchdog_clock();
+    int is_running = __atomic_load_n(&watch->running, __ATOMIC_RELAXED) != NULL;
+    if (slice != sight->slice || !is_running) let_signals_be(sight);
     if (slice != sight->slice) *sight = (struct sight){.slice = slice, .since = now};
-    else if (__atomic_load_n(&watch->running, __ATOMIC_RELAXED)) return look_at_slice(watchdog, sight, now, interval);
+    else if (is_running) return look_at_slice(watchdog, sight, now, interval);
     else if (++sight->idle >= IDLE_LOOKS) return park(watchdog, sight, interval), 0;
     return interval;
 }
@@ -137,6 +162,7 @@ static void *thread_main(void *argument) {
         seconds = look(watchdog, &sight, interval);
         nap(watchdog, seconds);
     }
+    let_signals_be(&sight);
     return NULL;
 }
 

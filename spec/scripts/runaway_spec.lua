@@ -142,7 +142,7 @@ describe("a loop that no hook can stop", function()
     local process <close>, address <const> = workers.serve(TCP, STOP)
     local conn <close> = connect(address)
     conn:write "find\n"
-    process:wait_for "error perigee  the loop has been silent for %d+%.%d s\n    %[C%]: in method 'find'\n    [^\n]*service.lua:7: in"
+    process:wait_for "error perigee  the loop has been silent for %d+%.%d s[^\n]*\n    %[C%]: in method 'find'\n    [^\n]*service.lua:7: in"
     process:signal "KILL"
     process:wait()
   end)
