@@ -191,6 +191,11 @@ for _, name in ipairs { "status", "top", "tasks", "reload", "console", "stop", "
 end
 
 function commands.test(result)
+  local first <const> = result.arguments[1]
+  if first == "--help" or first == "-h" then
+    print "usage: perigee test [busted's arguments] [FILE...]\n\nruns busted inside the runtime: a spec can open sockets and sleep"
+    return 0
+  end
   return require "perigee.cli.test".main(result.arguments)
 end
 

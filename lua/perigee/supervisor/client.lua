@@ -3,7 +3,10 @@
 local json <const> = require "perigee.codec.json"
 local paths <const> = require "perigee.supervisor.paths"
 
-local ANSWER_SECONDS <const> = 90 -- an upgrade may take a minute
+local ANSWER_SECONDS <const> = 90   -- an upgrade may take a minute
+local ANSWER_BYTES <const> = 1 << 24
+local PATIENCE <const> = 8          -- seconds, after which the user is told that it takes its time
+local SLOW <const> = "perigee: no answer yet: an upgrade or a load takes its time, or the process is busy (see its log)\n"
 
 local M <const> = {}
 
@@ -35,10 +38,15 @@ function M.find()
 end
 
 local function exchange(conn, request)
-  conn.timeout = ANSWER_SECONDS
+  conn.timeout = PATIENCE
   local sent <const>, why <const>, word <const> = conn:write(json.encode(request), "\n")
   if not sent then return nil, why, word end
-  local line <const>, message <const>, code <const> = conn:read_line(1 << 24)
+  local line, message, code = conn:read_line(ANSWER_BYTES)
+  if code == "timeout" then
+    io.stderr:write(SLOW)
+    conn.timeout = ANSWER_SECONDS
+    line, message, code = conn:read_line(ANSWER_BYTES)
+  end
   if not line then return nil, message, code end
   return json.decode(line)
 end
