@@ -45,7 +45,6 @@ static int accept_connection(struct listener_object *listener, const struct stre
     return 0;
 }
 
-
 static enum scheme check_arguments(lua_State *L, int options) {
     static const char *const names[] = {LISTENER_OPTIONS, "timeout", NULL};
     enum scheme scheme = listener_check_address(L);

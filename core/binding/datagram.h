@@ -29,10 +29,10 @@ struct datagram_object *datagram_check(lua_State *L); /* argument 1 */
 unsigned datagram_check_max_tasks(lua_State *L, int table);
 /* Pushes a socket that takes *fd, a UDP socket; *fd is -1 then. */
 void datagram_push(lua_State *L, int *fd);
-int datagram_serve(lua_State *L); /* socket:serve */
+int datagram_serve(lua_State *L);   /* socket:serve */
 int datagram_replace(lua_State *L); /* socket:replace */
-int datagram_drain(lua_State *L); /* socket:drain */
-int datagram_await(lua_State *L); /* socket:await */
+int datagram_drain(lua_State *L);   /* socket:drain */
+int datagram_await(lua_State *L);   /* socket:await */
 /* Once it is closed and its last handler has ended, nothing refers to the userdata any more. */
 void datagram_let_go(struct datagram_object *object);
 

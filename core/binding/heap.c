@@ -132,7 +132,8 @@ static int heap_refuse(struct heap *heap, size_t size, size_t more) {
 void *heap_allocate(void *context, void *piece, size_t old_size, size_t size) {
     struct heap *heap = context;
     size_t before = piece ? old_size : 0; /* for a new piece old_size is its kind */
-    if (size > before && heap->live + (size - before) > heap->most && !heap_refuse(heap, size, size - before)) return NULL;
+    if (size > before && heap->live + (size - before) > heap->most && !heap_refuse(heap, size, size - before))
+        return NULL;
     void *moved = heap_resize(heap, piece, old_size, size);
     if (moved || size == 0) heap->live += size - before;
     else heap_refuse(heap, size, size > before ? size - before : 0);

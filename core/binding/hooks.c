@@ -27,7 +27,8 @@ int hooks_are_known(lua_State *L) {
     lua_sethook(L, look, LUA_MASKCALL, 0);
     lua_call(L, 0, 0);
     lua_sethook(L, NULL, 0, 0);
-    int inside = (lua_getfield(L, LUA_REGISTRYINDEX, "perigee.hooks"), lua_isinteger(L, -1)) && lua_tointeger(L, -1) == 0;
+    int inside =
+        (lua_getfield(L, LUA_REGISTRYINDEX, "perigee.hooks"), lua_isinteger(L, -1)) && lua_tointeger(L, -1) == 0;
     lua_pop(L, 1);
     lua_pushnil(L);
     lua_setfield(L, LUA_REGISTRYINDEX, "perigee.hooks");

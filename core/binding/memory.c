@@ -35,7 +35,7 @@ static int on_refused(struct heap *heap, size_t size, size_t more) {
 
 static void set_most(struct runtime *runtime) {
     const struct memory *memory = &runtime->memory;
-    runtime->heap.most = memory->limit == SIZE_MAX              ? SIZE_MAX
+    runtime->heap.most = memory->limit == SIZE_MAX         ? SIZE_MAX
                          : memory->limit > memory->outside ? memory->limit - memory->outside
                                                            : 0;
 }
@@ -104,7 +104,8 @@ static void push_explanation(lua_State *L, const struct memory *memory) {
 
 void memory_explain(lua_State *L) {
     const struct memory *memory = &runtime_of(L)->memory;
-    if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), LUA_MESSAGE) != 0 || !memory->refusal.size) return;
+    if (lua_type(L, -1) != LUA_TSTRING || strcmp(lua_tostring(L, -1), LUA_MESSAGE) != 0 || !memory->refusal.size)
+        return;
     push_explanation(L, memory);
     lua_replace(L, -2);
 }

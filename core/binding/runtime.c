@@ -22,7 +22,9 @@ enum { SMALL_HEAP_PAUSE = 400, LARGE_HEAP_PAUSE = 200, FULL_HEAP_PAUSE = 120, LA
 
 static void runtime_tune_collector(struct runtime *runtime) {
     size_t live = runtime->heap.live;
-    int pause = live > runtime->heap.most / 2 ? FULL_HEAP_PAUSE : live > LARGE_HEAP ? LARGE_HEAP_PAUSE : SMALL_HEAP_PAUSE;
+    int pause = live > runtime->heap.most / 2 ? FULL_HEAP_PAUSE
+                : live > LARGE_HEAP           ? LARGE_HEAP_PAUSE
+                                              : SMALL_HEAP_PAUSE;
     if (pause == runtime->pause) return;
     runtime->pause = pause;
     lua_gc(runtime->L, LUA_GCINC, pause, 0, 0);

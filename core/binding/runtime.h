@@ -35,10 +35,10 @@ struct runtime {
     struct {
         unsigned tasks; /* alive */
     } counts;
-    int pause;         /* that the collector has, see runtime_tune_collector */
-    uint32_t last_id;  /* of a task */
-    double began;      /* on the loop's clock */
-    int closing;       /* the Lua state is being closed: tasks are not resumed any more */
+    int pause;        /* that the collector has, see runtime_tune_collector */
+    uint32_t last_id; /* of a task */
+    double began;     /* on the loop's clock */
+    int closing;      /* the Lua state is being closed: tasks are not resumed any more */
     struct tidy tidy;
 };
 

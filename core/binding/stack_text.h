@@ -9,7 +9,8 @@ enum { STACK_TEXT_SIZE = 4096 };
 
 struct stack_text {
     size_t length;
-    char bytes[STACK_TEXT_SIZE]; /* lines "chat.lua:12: in function 'join'", each ended by a line feed; cut where full */
+    char
+        bytes[STACK_TEXT_SIZE]; /* lines "chat.lua:12: in function 'join'", each ended by a line feed; cut where full */
 };
 
 void stack_text_add(struct stack_text *text, lua_State *L);

@@ -295,8 +295,7 @@ static void task_on_timer(struct timer *timer) {
 }
 
 int task_is_interrupted(const struct task *task) {
-    return task->overran || task->cancelled || scope_is_failing(task) ||
-           task->deadline <= task_runtime(task)->loop.now;
+    return task->overran || task->cancelled || scope_is_failing(task) || task->deadline <= task_runtime(task)->loop.now;
 }
 
 void task_check_interrupted(lua_State *L, struct task *task) {

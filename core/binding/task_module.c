@@ -142,18 +142,11 @@ static int task_tidy(lua_State *L) {
 }
 
 int luaopen_core_task(lua_State *L) {
-    static const luaL_Reg functions[] = {{"spawn", spawn},
-                                         {"sleep", task_sleep},
-                                         {"deadline", task_deadline},
-                                         {"now", task_now},
-                                         {"context", task_context},
-                                         {"on_failure", task_on_failure},
-                                         {"follow", task_follow},
-                                         {"counts", task_counts},
-                                         {"totals", task_totals},
-                                         {"trim", task_trim},
-                                         {"tidy", task_tidy},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"spawn", spawn},        {"sleep", task_sleep},     {"deadline", task_deadline},
+        {"now", task_now},       {"context", task_context}, {"on_failure", task_on_failure},
+        {"follow", task_follow}, {"counts", task_counts},   {"totals", task_totals},
+        {"trim", task_trim},     {"tidy", task_tidy},       {NULL, NULL}};
     interruption_open(L);
     task_handle_open(L);
     luaL_newlib(L, functions);

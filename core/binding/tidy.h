@@ -19,7 +19,8 @@ struct tidy {
 void tidy_init(struct tidy *tidy);
 void tidy_look(struct runtime *runtime); /* in each pass of the loop: is there something to do? */
 
-void tidy_soon(struct runtime *runtime); /* there is garbage: once the process is quiet it is collected in small steps */
+void tidy_soon(
+    struct runtime *runtime); /* there is garbage: once the process is quiet it is collected in small steps */
 
 /* All at once: a full collection, and idle memory back to the system. */
 void tidy_all(struct runtime *runtime);

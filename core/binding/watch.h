@@ -12,12 +12,12 @@
 struct watchdog;
 
 struct watch {
-    lua_State *running; /* the innermost coroutine; NULL between slices */
-    uint64_t slice;     /* the number of the slice */
-    uint64_t noticed;   /* the slice that something is to be done for at its end */
-    uint64_t raised;    /* the slice in which an error was raised because it goes on too long */
-    uint64_t insisting; /* the slice in which Lua raises at each step, until all of it has ended */
-    int parked;         /* the watchdog's thread sleeps until it is told of a slice */
+    lua_State *running;        /* the innermost coroutine; NULL between slices */
+    uint64_t slice;            /* the number of the slice */
+    uint64_t noticed;          /* the slice that something is to be done for at its end */
+    uint64_t raised;           /* the slice in which an error was raised because it goes on too long */
+    uint64_t insisting;        /* the slice in which Lua raises at each step, until all of it has ended */
+    int parked;                /* the watchdog's thread sleeps until it is told of a slice */
     struct watchdog *watchdog; /* NULL: there is none */
 };
 

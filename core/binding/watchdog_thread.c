@@ -40,7 +40,8 @@ static struct timespec time_of(double seconds) {
 
 static void nap(struct watchdog *watchdog, double seconds) {
     struct timespec until = time_of(watchdog_clock() + seconds);
-    while (sem_clockwait(&watchdog->wake, CLOCK_MONOTONIC, &until) < 0 && errno == EINTR) continue;
+    while (sem_clockwait(&watchdog->wake, CLOCK_MONOTONIC, &until) < 0)
+        if (errno != EINTR) return;
 }
 
 static void ask(struct watchdog *watchdog, const struct sight *sight, enum watchdog_request request) {
@@ -155,11 +156,11 @@ static double interval_of(const struct watchdog_options *options) {
 
 static void *thread_main(void *argument) {
     struct watchdog *watchdog = argument;
-    double interval = interval_of(&watchdog->options), seconds = interval;
+    double interval = interval_of(&watchdog->options);
     struct sight sight = {0};
     pthread_setname_np(pthread_self(), "watchdog");
     while (!__atomic_load_n(&watchdog->closing, __ATOMIC_ACQUIRE)) {
-        seconds = look(watchdog, &sight, interval);
+        double seconds = look(watchdog, &sight, interval);
         nap(watchdog, seconds);
     }
     let_signals_be(&sight);

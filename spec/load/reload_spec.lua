@@ -156,7 +156,8 @@ for _, mode in ipairs { "", "--workers 2" } do
     helper.leaves_nothing(before_each, after_each)
 
     it("harm nobody, and leave nothing behind", function()
-      local directory <close> = helper.directory { ["site.lua"] = SITE:gsub("@", "a"), ["part.lua"] = PART:gsub("@", "a") }
+      local directory <close> = helper.directory {
+        ["site.lua"] = SITE:gsub("@", "a"), ["part.lua"] = PART:gsub("@", "a") }
       os.execute(("cp -r scripts/chat.lua scripts/chat %s"):format(directory))
       local process <close>, site <const>, chat <const> = serve(directory, mode)
       local chatters <const> = mode == "" and join_all(chat) or {}

@@ -91,8 +91,8 @@ describe("state", function()
     local here <close> = start "{ n = 1 }"
     local newer <const> = keeps "nil, { version = 2, migrate = function(old) return { m = old.n } end }"
     here:reloaded { ["a.lua"] = newer }
-    assert.matches("a.lua:5: state 's' is of version 2, and this code wants version 1: give a migrate that leads there$",
-      here:refused { ["a.lua"] = keeps() }.message)
+    assert.matches("a.lua:5: state 's' is of version 2, and this code wants version 1: give a migrate that leads " ..
+      "there$", here:refused { ["a.lua"] = keeps() }.message)
     assert.same({ m = 1 }, states(here).s.value)
     here:reloaded { ["a.lua"] = keeps [[nil, { version = 1, migrate = function(old, from)
       shared.from = from

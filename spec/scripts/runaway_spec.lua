@@ -121,7 +121,8 @@ describe("a script that runs away", function()
     local conn <close> = connect(address)
     conn:write "slow\n"
     assert.equal("slow", conn:read_line())
-    process:wait_for "warn  service  a task ran for 0.%d+ s without yielding\n%s+stack traceback:\n%s+[^\n]*service.lua:9: in"
+    process:wait_for("warn  service  a task ran for 0.%d+ s without yielding\n%s+stack traceback:\n" ..
+      "%s+[^\n]*service.lua:9: in")
     assert.equal(1, process:status().workers[1].slices.warned)
   end)
 
@@ -142,7 +143,8 @@ describe("a loop that no hook can stop", function()
     local process <close>, address <const> = workers.serve(TCP, STOP)
     local conn <close> = connect(address)
     conn:write "find\n"
-    process:wait_for "error perigee  the loop has been silent for %d+%.%d s[^\n]*\n    %[C%]: in method 'find'\n    [^\n]*service.lua:7: in"
+    process:wait_for("error perigee  the loop has been silent for %d+%.%d s[^\n]*\n" ..
+      "    %[C%]: in method 'find'\n    [^\n]*service.lua:7: in")
     process:signal "KILL"
     process:wait()
   end)
@@ -169,7 +171,8 @@ describe("a loop that no hook can stop", function()
   end)
 
   it("gets its worker killed and replaced, and the stack is logged", function()
-    local process <close>, address <const> = workers.serve(TCP, STOP .. "--workers 1 --log json")
+    local process <close> = workers.start(TCP, STOP .. "--workers 1 --log json")
+    local address <const> = process:wait_for '"message":"listening","address":"([^"]+)"'
     local before <const> = process:serving().workers[1].pid
     local conn <close> = connect(address)
     conn:write "find\n"

@@ -171,9 +171,9 @@ local function contradiction(result)
 end
 
 --- Services are told apart by their names.
-local function same_name(scripts)
+local function same_name(given_scripts)
   local paths <const> = {}
-  for _, path in ipairs(scripts) do
+  for _, path in ipairs(given_scripts) do
     local name <const> = given.name_of(path)
     if paths[name] then return ("two scripts are the service '%s': %s and %s"):format(name, paths[name], path) end
     paths[name] = path
@@ -193,7 +193,8 @@ end
 function commands.test(result)
   local first <const> = result.arguments[1]
   if first == "--help" or first == "-h" then
-    print "usage: perigee test [busted's arguments] [FILE...]\n\nruns busted inside the runtime: a spec can open sockets and sleep"
+    print "usage: perigee test [busted's arguments] [FILE...]"
+    print "\nruns busted inside the runtime: a spec can open sockets and sleep"
     return 0
   end
   return require "perigee.cli.test".main(result.arguments)

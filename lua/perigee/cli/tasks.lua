@@ -57,7 +57,7 @@ local function kill(arguments, id)
   return 0
 end
 
----@param arguments { action: string?, id: integer?, worker: integer?, json: boolean?, stacks: boolean?, control: string? }
+---@param arguments table of the command line: action, id, worker, json, stacks, control
 ---@return integer status 0: shown, or killed; 1: there is no such task, or no process that answers; 2: wrong usage
 function M.main(arguments)
   if arguments.action and not arguments.id then

@@ -1,5 +1,5 @@
---- What can be asked of a process that runs services, by its control socket or by its supervisor: each command takes the
---- run and the request, and answers with plain data: { ok = true, ... }, or { ok = false, message =, code =, ... }.
+--- What can be asked of a process that runs services, by its control socket or by its supervisor: each command takes
+--- the run and the request, and answers with plain data: { ok = true, ... }, or { ok = false, message =, code =, ... }.
 
 local traceback <const> = require "perigee.service.traceback"
 

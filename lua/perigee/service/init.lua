@@ -75,15 +75,15 @@ end
 --- migration that fails, fails the reload: the old code goes on with the old value.
 ---@param name string
 ---@param initial any a value, or a function that makes it; default: an empty table
----@param options perigee.service.state_options?
+---@param given perigee.service.state_options?
 ---@return any
-function M.state(name, initial, options)
+function M.state(name, initial, given)
   if type(name) ~= "string" then error("bad argument 'name' (a string expected)", 2) end
-  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 2) end
-  for key in pairs(options or {}) do
+  if given ~= nil and type(given) ~= "table" then error("bad argument 'options' (a table expected)", 2) end
+  for key in pairs(given or {}) do
     if key ~= "version" and key ~= "migrate" then error(("there is no option '%s'"):format(tostring(key)), 2) end
   end
-  local version <const>, migrate <const> = options and options.version or 1, options and options.migrate
+  local version <const>, migrate <const> = given and given.version or 1, given and given.migrate
   if math.type(version) ~= "integer" then error("option 'version' must be an integer", 2) end
   if migrate ~= nil then
     if type(migrate) ~= "function" then error("option 'migrate' must be a function", 2) end

@@ -162,8 +162,8 @@ local function reload_here(self, request)
   return services and { ok = true, services = services } or reload.answer(failure)
 end
 
---- Loads services as they are now, and has all of them take over in one step; or none, and everything is as it was. In a
---- worker its supervisor does it, with all workers.
+--- Loads services as they are now, and has all of them take over in one step; or none, and everything is as it was. In
+--- a worker its supervisor does it, with all workers.
 ---@param request { services: string[]?, dry_run: boolean? }
 ---@return table answer for whoever has asked
 function Run:reload(request)
@@ -280,8 +280,9 @@ function M.new(services, drain, reload_drain, read_options)
   end
   return setmetatable({ services = services, drain = drain, reload_drain = reload_drain or RELOAD_DRAIN_SECONDS,
     read_options = read_options or given, is_watching = false, tried = {},
-    retry = core.waitlist(), reloading = semaphore(1), scope = core.scope(), loaded = 0, running = #services, stopping = false,
-    failed = false, gently = false, changed = core.waitlist(), on_loaded = nothing, on_failed = nothing }, Run)
+    retry = core.waitlist(), reloading = semaphore(1), scope = core.scope(), loaded = 0, running = #services,
+    stopping = false, failed = false, gently = false, changed = core.waitlist(), on_loaded = nothing,
+    on_failed = nothing }, Run)
 end
 
 return M

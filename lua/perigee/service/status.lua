@@ -112,8 +112,8 @@ function M.of_process(run, request)
   end
   return { pid = system.pid(), state = state_of(run), connections = connections, services = services,
     accepted = totals.accepted, requests = totals.requests, datagrams = totals.datagrams, tasks = run:tasks(),
-    slices = watchdog.slices(), memory = M.memory_of(system.pid()), heap = math.floor(collectgarbage "count" * 1024), lag = lag(),
-    listeners = listeners_of(run.services) }
+    slices = watchdog.slices(), memory = M.memory_of(system.pid()),
+    heap = math.floor(collectgarbage "count" * 1024), lag = lag(), listeners = listeners_of(run.services) }
 end
 
 --- The command.

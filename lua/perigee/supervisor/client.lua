@@ -6,7 +6,7 @@ local paths <const> = require "perigee.supervisor.paths"
 local ANSWER_SECONDS <const> = 90   -- an upgrade may take a minute
 local ANSWER_BYTES <const> = 1 << 24
 local PATIENCE <const> = 8          -- seconds, after which the user is told that it takes its time
-local SLOW <const> = "perigee: no answer yet: an upgrade or a load takes its time, or the process is busy (see its log)\n"
+local SLOW <const> = "perigee: no answer yet: an upgrade or a load takes its time, or the process is busy\n"
 
 local M <const> = {}
 

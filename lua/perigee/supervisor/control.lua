@@ -1,6 +1,6 @@
---- The control socket of a process: `perigee status`, `perigee reload`, `perigee console` and others ask there. A request
---- is a line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false, "message":,
---- "code": }.
+--- The control socket of a process: `perigee status`, `perigee reload`, `perigee console` and others ask there. A
+--- request is a line of JSON, { "command": "status" }; so is its answer, { "ok": true, ... } or { "ok": false,
+--- "message":, "code": }.
 
 local core <const> = require "core.task"
 local json <const> = require "perigee.codec.json"
@@ -49,7 +49,8 @@ end
 
 --- Lists stay lists in JSON, also when they are empty.
 local LISTS <const> = {}
-for name in ("alive closed functions holders listeners names opened options services state tasks workers"):gmatch "%a+" do
+for _, name in ipairs { "alive", "closed", "functions", "holders", "listeners", "names", "opened", "options",
+  "services", "state", "tasks", "workers" } do
   LISTS[name] = true
 end
 

@@ -1,5 +1,5 @@
---- Heartbeats: a worker whose loop answers nothing any more is killed, and so replaced. Its watchdog, which is a thread,
---- has told before what it was at.
+--- Heartbeats: a worker whose loop answers nothing any more is killed, and so replaced. Its watchdog, which is a
+--- thread, has told before what it was at.
 
 local core <const> = require "core.task"
 local json <const> = require "perigee.codec.json"
