@@ -6,9 +6,9 @@ local core <const> = require "core.task"
 local inherited <const> = require "perigee.process.inherited"
 local log <const> = require "perigee.log"
 local questions <const> = require "perigee.supervisor.questions"
-local reload <const> = require "perigee.service.reload"
 local sockets <const> = require "perigee.supervisor.sockets"
 local tls <const> = require "perigee.tls"
+local own_commands <const> = require "perigee.supervisor.worker_commands"
 
 --- What a service has of one address.
 ---@class perigee.supervisor.Claim
@@ -150,12 +150,11 @@ function Worker:adopt(key, number)
   claim.adoption:wake(math.huge)
 end
 
--- Reloading, with the other workers.
-
-local own_commands <const> = {}
+-- What the supervisor asks for.
 
 --- The addresses that are served here, or prepared to be, by key: as they would be asked for by the code that serves.
-local function served(self)
+---@return table<string, perigee.supervisor.Request>
+function Worker:served()
   local requests <const> = {}
   for key, claim in pairs(self.claims) do
     if is_open(claim) then requests[key] = claim.request else self.claims[key] = nil end
@@ -164,57 +163,9 @@ local function served(self)
 end
 
 --- Will it serve more than that, for what it has asked already?
-local function is_asking(self)
+---@return true?
+function Worker:is_asking()
   return next(self.asked) ~= nil or nil
-end
-
---- Also one that is still being loaded: the supervisor waits for it no more.
-local function discard_plan(self)
-  local plan <const> = self.plan
-  self.plan, self.preparing = nil, nil
-  if plan then plan:discard() end
-end
-
---- Loads versions aside: as they are now, or the one that the supervisor names.
-function own_commands.prepare(self, request)
-  discard_plan(self)
-  local preparing <const> = {}
-  self.preparing = preparing
-  local plan, failure = reload.prepare(self.run, request.services, request.version)
-  if plan and self.preparing ~= preparing then
-    plan:discard()
-    plan, failure = nil, { message = "reload: it was given up while the new version was loaded", code = "cancelled" }
-  end
-  self.plan = plan or self.plan
-  if not plan then
-    if not request.dry_run then self.run:count_failure(failure) end
-    local refusal <const> = reload.answer(failure)
-    refusal.paths = failure.paths
-    return refusal
-  end
-  return { ok = true, version = not request.version and plan:version() or nil,
-    plan = request.dry_run and plan:describe() or nil }
-end
-
-function own_commands.commit(self, request)
-  local plan <const> = self.plan
-  if not plan then return { ok = false, message = "reload: nothing is prepared", code = "protocol" } end
-  self.plan = nil
-  local services <const>, failure <const> = plan:commit()
-  if not services then return reload.answer(failure) end
-  if request.certificates then self.run.reload_certificates() end
-  return { ok = true, services = services, served = served(self), is_asking = is_asking(self) }
-end
-
-function own_commands.rollback(self, request)
-  discard_plan(self)
-  if request.certificates then self.run.reload_certificates() end
-  return { ok = true, served = served(self), is_asking = is_asking(self) }
-end
-
---- The loop goes round.
-function own_commands.beat()
-  return { ok = true }
 end
 
 --- Answers the supervisor.
