@@ -244,7 +244,7 @@ end
 function M.start(command)
   local log <const> = os.tmpname()
   local script <const> = "(%s > %s 2>&1 & echo $! > %s.pid; wait $!; " ..
-    "echo $? > %s.new; mv %s.new %s.status) 2> /dev/null &"
+    "echo $? > %s.new; mv %s.new %s.status) > /dev/null 2>&1 &"
   os.execute(script:format(command, log, log, log, log, log))
   local pid <const> = M.eventually(function() return (read_file(log .. ".pid") or ""):match "(%d+)\n" end)
   return setmetatable({ pid = math.tointeger(tonumber(pid)), log = log }, Process)
