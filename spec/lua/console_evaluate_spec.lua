@@ -277,12 +277,15 @@ describe("the locals of a script", function()
     fixture.replace(run.services[1], [[
       local seen = "by a task"
       local task = require "perigee.task"
-      function begin() task.spawn(function() while seen do task.sleep(1000) end end) begin = nil end
+      function begin()
+        task.spawn(function() begun = true while seen do task.sleep(1000) end end)
+        begin = nil
+      end
       seen = seen .. "!"
     ]])
     local generation <const> = run.services[1].generation
     generation.scope:enter(generation.environment.begin)
-    helper.eventually(function() return generation.scope.count == 1 and generation.environment.begin == nil end)
+    helper.eventually(function() return generation.scope.count == 1 and generation.environment.begun end)
     collectgarbage()
     assert.equal('"by a task!"', console.evaluate(run, { session = "locals", source = "seen" }).results)
     console.interrupt(run, { session = "locals", forget = true })
