@@ -72,7 +72,8 @@ end
 
 --- A value that survives reloads: what an earlier version of the script has made under this name, or `initial`, or what
 --- it returns. When its form changes, so should `version`, and `migrate` says how. To be called in the main chunk. A
---- migration that fails, fails the reload: the old code goes on with the old value.
+--- migration that fails, fails the reload: the old code goes on with the old value. What old code changes while a main
+--- chunk waits after its migration is not in the copy.
 ---@param name string
 ---@param initial any a value, or a function that makes it; default: an empty table
 ---@param given perigee.service.state_options?

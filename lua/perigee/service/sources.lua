@@ -73,19 +73,6 @@ function Sources:paths()
   return list
 end
 
---- Are they the same files with the same texts?
----@param other perigee.service.Sources
----@return boolean
-function Sources:equals(other)
-  for path, text in pairs(self.texts) do
-    if other.texts[path] ~= text then return false end
-  end
-  for path in pairs(other.texts) do
-    if not self.texts[path] then return false end
-  end
-  return true
-end
-
 --- Files as they are now; or those of a version that was loaded before, as it has found them.
 ---@param found table<string, string|false>? see Sources:found
 ---@return perigee.service.Sources
