@@ -108,10 +108,10 @@ int runtime_free(struct runtime *runtime) {
     task_trim_pool(runtime);
     runtime->closing = 1;
     struct task *left = runtime_abandon_tasks(runtime);
-    scope_drop(runtime->scope);
     handshake_drop_all(&runtime->loop);
     lua_close(runtime->L);
     runtime->L = NULL;
+    scope_drop(runtime->scope); /* whose runtime finalizers have looked for until now */
     int result = offloading_free(runtime->offloading);
     while (left) { /* only now: a handle that is collected at the close still looks at its task */
         struct task *task = left;
