@@ -2,6 +2,7 @@
 --- found by walking from what its generation holds, from the handlers that the core holds, and from running tasks.
 
 local captures <const> = require "perigee.console.captures"
+local core <const> = require "core.task"
 
 local BUDGET <const> = 50000 -- values that are looked at
 local THREADS <const> = 1000 -- tasks whose functions are looked at
@@ -161,30 +162,10 @@ local function push_thread(self, thread, trusted)
   end
 end
 
---- The core keeps the threads of all tasks in one table; beside them are a few numbers.
-local function has_threads(list)
-  local key, value = next(list)
-  for _ = 1, 8 do
-    if key == nil or type(value) == "thread" then break end
-    key, value = next(list, key)
-  end
-  return type(value) == "thread"
-end
-
-local function push_threads(self, list, trusted)
-  local count = 0
-  for _, thread in pairs(list) do
-    if type(thread) == "thread" then push_thread(self, thread, trusted) end
-    count = count + 1
-    if count == THREADS then return end
-  end
-end
-
 local function push_tasks(self, trusted)
-  for key, list in pairs(debug.getregistry()) do
-    if math.type(key) == "integer" and type(list) == "table" and has_threads(list) then
-      push_threads(self, list, trusted)
-    end
+  for count, task in ipairs(core.list()) do
+    if count > THREADS then break end
+    push_thread(self, task.thread, trusted)
   end
   self:run()
 end
