@@ -72,10 +72,17 @@ local function is_ours(self, f, info, trusted)
   return rawequal(globals, self.environment)
 end
 
+--- Functions of others lead to what is theirs, of which there may be much.
+local function leads_on(self, f, info)
+  local source <const> = info.source
+  return source == "=[C]" or source:find "^@perigee/" ~= nil or source:find "/lua/perigee/" ~= nil
+    or rawequal(globals_of(f), self.environment)
+end
+
 function Walk:visit_function(f, trusted)
   local info <const> = debug.getinfo(f, "Su")
   local ours <const> = is_ours(self, f, info, trusted)
-  if ours == false then return end
+  if ours == false or ours == nil and not leads_on(self, f, info) then return end
   local registers <const> = ours and captures.of(self.captures, info) or {}
   for index = 1, info.nups do
     local name <const>, value <const> = debug.getupvalue(f, index)
