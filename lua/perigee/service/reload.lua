@@ -55,16 +55,23 @@ local function text_of(value)
   return ok and type(text) == "string" and text or "a " .. type(value)
 end
 
+--- The options of a version by name, and nothing else that the script may have put there.
+local function texts_of(options)
+  local texts <const> = {}
+  for name, value in next, options or {} do
+    if type(name) == "string" then texts[name] = text_of(value) end
+  end
+  return texts
+end
+
 local function options_of(candidate)
-  local before <const>, after <const>, list <const> = candidate.replaces.options or {}, candidate.options or {}, {}
-  for name, value in next, after do
-    local old <const> = rawget(before, name)
-    if type(name) == "string" and (old == nil or text_of(old) ~= text_of(value)) then
-      list[#list + 1] = { name = name, old = old ~= nil and text_of(old) or nil, new = text_of(value) }
-    end
+  local before <const>, after <const> = texts_of(candidate.replaces.options), texts_of(candidate.options)
+  local list <const> = {}
+  for name, new in pairs(after) do
+    if before[name] ~= new then list[#list + 1] = { name = name, old = before[name], new = new } end
   end
   for name, old in pairs(before) do
-    if after[name] == nil then list[#list + 1] = { name = name, old = text_of(old) } end
+    if not after[name] then list[#list + 1] = { name = name, old = old } end
   end
   table.sort(list, function(a, b) return a.name < b.name end)
   return list

@@ -137,7 +137,6 @@ local function describe(plan)
   return { ok = true, plan = plan:describe() }
 end
 
---- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 --- A reload has failed, for the service whose script could not be loaded.
 ---@param failure perigee.service.Failure
 function Run:count_failure(failure)
@@ -146,6 +145,7 @@ function Run:count_failure(failure)
   end
 end
 
+--- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function reload_here(self, request)
   local _ <close> = self.reloading:acquire()
   local plan <const>, failure = reload.prepare(self, request.services)

@@ -45,20 +45,22 @@ local function connections_of(service)
   return count
 end
 
-local function connections_in(generation)
-  local count = 0
+--- How many tasks of each generation serve somebody.
+local function count_by_generation()
+  local counts <const> = {}
   for _, task in ipairs(core.list()) do
-    if task.context == generation and task.kind ~= "task" then count = count + 1 end
+    local generation <const> = task.kind ~= "task" and task.context
+    if generation then counts[generation] = (counts[generation] or 0) + 1 end
   end
-  return count
+  return counts
 end
 
 --- A generation that newer code has replaced, and who still holds it.
-local function describe_old(generation, with_holders)
+local function describe_old(generation, connections, with_holders)
   local holders <const> = with_holders and require "perigee.service.holders"
   return { number = generation.number, state = generation.state,
     seconds = core.now() - (generation.replaced or generation.began), tasks = generation.scope.count,
-    connections = connections_in(generation),
+    connections = connections,
     holders = holders and holders.of(generation.service, generation) or {} }
 end
 
@@ -74,7 +76,8 @@ local function old_generations(service, with_holders)
     if is_worth_telling(generation) then old[#old + 1] = generation end
   end
   table.sort(old, function(a, b) return a.number < b.number end)
-  for i, generation in ipairs(old) do list[i] = describe_old(generation, with_holders) end
+  local connections <const> = #old > 0 and count_by_generation()
+  for i, generation in ipairs(old) do list[i] = describe_old(generation, connections[generation] or 0, with_holders) end
   return list
 end
 

@@ -1,6 +1,6 @@
 --- What is asked of a supervisor, but only its workers can answer.
 
-local core <const> = require "core.task"
+local at_once <const> = require "perigee.supervisor.at_once"
 
 --- The workers that a request is for: the one it names, or all that serve.
 local function chosen(supervisor, request)
@@ -13,17 +13,14 @@ local function chosen(supervisor, request)
   return list
 end
 
+local function ask(slot, command, request)
+  local answer <const> = slot:ask(command, request)
+  answer.worker = slot.number
+  return answer
+end
+
 local function ask_all(slots, command, request)
-  local answers <const> = {}
-  core.group(function(group)
-    for i, slot in ipairs(slots) do
-      group:spawn(function()
-        answers[i] = slot:ask(command, request)
-        answers[i].worker = slot.number
-      end)
-    end
-  end)
-  return answers
+  return at_once(slots, function(slot) return ask(slot, command, request) end)
 end
 
 --- The tasks of all; of one that does not answer, what is wrong with it.
@@ -73,7 +70,5 @@ return function(supervisor, command, request)
   end
   if command == "kill" then return kill(slots, request) end
   if command == "tasks" then return merge_tasks(ask_all(slots, command, request)) end
-  local answer <const> = slots[1]:ask(command, request)
-  answer.worker = slots[1].number
-  return answer
+  return ask(slots[1], command, request)
 end

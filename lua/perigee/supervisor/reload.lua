@@ -1,6 +1,7 @@
 --- Reloading the services of all workers, or of none: each loads the new versions aside, and only when all have, all
 --- commit. The first reads the files, the others get what it has read, and so do those that are started later.
 
+local at_once <const> = require "perigee.supervisor.at_once"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local reload <const> = require "perigee.service.reload"
@@ -31,13 +32,7 @@ end
 
 --- Asks several workers at once; the answers are in their order.
 local function ask_all(slots, command, request)
-  local answers <const> = {}
-  core.group(function(group)
-    for i, slot in ipairs(slots) do
-      group:spawn(function() answers[i] = slot:ask(command, request) end)
-    end
-  end)
-  return answers
+  return at_once(slots, function(slot) return slot:ask(command, request) end)
 end
 
 --- The first that failed.

@@ -1,5 +1,6 @@
 --- What a supervisor says: in the log, and to `perigee status`.
 
+local at_once <const> = require "perigee.supervisor.at_once"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local status <const> = require "perigee.service.status"
@@ -44,12 +45,8 @@ end
 ---@param request { holders: boolean? }
 ---@return table
 function M.status(supervisor, request)
-  local workers <const>, own <const> = {}, {}
-  core.group(function(group)
-    for i, slot in ipairs(supervisor.slots) do
-      group:spawn(function() workers[i] = slot:status(request) end)
-    end
-  end)
+  local workers <const> = at_once(supervisor.slots, function(slot) return slot:status(request) end)
+  local own <const> = {}
   for _, entry in pairs(supervisor.listeners.entries) do
     own[#own + 1] = { service = entry.service, address = entry.address }
   end
