@@ -22,4 +22,19 @@ describe("a dry run of a reload", function()
     assert.equal("two", here:ask())
     here:wait_until_alone()
   end)
+
+  it("shows an option that has gone, and nothing that was none", function()
+    local first <const> = [[
+      local options <const> = require "perigee.service".options { limit = 1, name = "a" }
+      options[7] = true
+      setmetatable(options, { __index = error, __pairs = error })
+    ]]
+    local second <const> = 'require "perigee.service".options { name = "a" }\n'
+    local here <close> = reloading.start { ["a.lua"] = first .. reloading.says "one" }
+    here:write { ["a.lua"] = second .. reloading.says "two" }
+    local answer <const> = here.run:reload { dry_run = true }
+    if not answer.ok then error(answer.message) end
+    assert.same({ { name = "limit", old = "1" } }, answer.plan.services[1].options)
+    here:wait_until_alone()
+  end)
 end)
