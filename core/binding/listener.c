@@ -186,10 +186,7 @@ int listener_probe(lua_State *L, int options_table) {
 
 /* listener.on_refused(function(address, count, reason)): told of clients turned away, at most once a second */
 static int on_refused(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, ON_REFUSED);
-    return 0;
+    return support_keep_callback(L, ON_REFUSED);
 }
 
 static int listener_object_close(lua_State *L) {

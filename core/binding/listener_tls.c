@@ -87,8 +87,5 @@ void listener_tls_release(lua_State *L, struct listener_tls *tls) {
 /* listener.on_handshake_failed(function(address, peer, message, silenced)): told of clients whose handshake failed; of
  * more than ten in a second the next one that is told of says how many */
 int listener_on_handshake_failed(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, ON_FAILED);
-    return 0;
+    return support_keep_callback(L, ON_FAILED);
 }

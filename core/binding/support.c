@@ -33,6 +33,13 @@ void *support_new(lua_State *L, const char *class_name, size_t size, int user_va
     return object;
 }
 
+int support_keep_callback(lua_State *L, const char *name) {
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    lua_settop(L, 1);
+    lua_setfield(L, LUA_REGISTRYINDEX, name);
+    return 0;
+}
+
 int support_index_method(lua_State *L) {
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNIL) return 1;

@@ -15,6 +15,9 @@ void support_class(lua_State *L, const char *name, const luaL_Reg *methods, cons
 /* A zeroed userdata of a class, on the stack. */
 void *support_new(lua_State *L, const char *class_name, size_t size, int user_values);
 
+/* Keeps the function at 1, to be called back, in the registry by this name. Returns 0, as what calls it last should. */
+int support_keep_callback(lua_State *L, const char *name);
+
 /* __index with the methods table as upvalue 1: pushes the method and returns 1, or pushes nothing and returns 0. */
 int support_index_method(lua_State *L);
 

@@ -86,10 +86,7 @@ static int stop(lua_State *L) {
 
 /* watchdog.on_slow(function(seconds, traceback, context, stopped)) */
 static int on_slow(lua_State *L) {
-    luaL_checktype(L, 1, LUA_TFUNCTION);
-    lua_settop(L, 1);
-    lua_setfield(L, LUA_REGISTRYINDEX, WATCHDOG_ON_SLOW);
-    return 0;
+    return support_keep_callback(L, WATCHDOG_ON_SLOW);
 }
 
 /* watchdog.slices() -> { longest=, warned=, stopped= } */
