@@ -1,18 +1,16 @@
 #include "binding/stack_text.h"
+#include "bytes/append.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <string.h>
 
 enum { LEVELS_MAX = 24, LEVELS_SEARCHED = 200 };
 
 static void add(struct stack_text *text, const char *format, ...) {
     va_list arguments;
-    size_t room = sizeof text->bytes - text->length;
     va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    text->length = append_format(text->bytes, sizeof text->bytes, text->length, format, arguments);
     va_end(arguments);
-    if (length > 0) text->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
 static void add_level(struct stack_text *text, const lua_Debug *level) {

@@ -1,8 +1,8 @@
 /* What the watchdog's thread writes by itself, while Lua cannot: an event of the log, as lua/perigee/log.lua writes it. */
 #include "binding/watchdog.h"
+#include "bytes/append.h"
 
 #include <stdarg.h>
-#include <stdio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,11 +15,9 @@ struct text {
 
 static void add(struct text *text, const char *format, ...) {
     va_list arguments;
-    size_t room = sizeof text->bytes - text->length;
     va_start(arguments, format);
-    int length = vsnprintf(text->bytes + text->length, room, format, arguments);
+    text->length = append_format(text->bytes, sizeof text->bytes, text->length, format, arguments);
     va_end(arguments);
-    if (length > 0) text->length += (size_t)length < room ? (size_t)length : room - 1;
 }
 
 static void add_time(struct text *text) {
