@@ -4,6 +4,7 @@
 #include "binding/connection_descriptors.h"
 #include "binding/listener.h"
 #include "binding/modules.h"
+#include "binding/reader.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "binding/tls.h"
@@ -73,17 +74,26 @@ static const char *failure_code(int failure) {
     }
 }
 
-int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure) {
+/* What a connection is called in messages. */
+static const char *connection_name(const struct connection_object *connection, char memory[ADDRESS_TEXT_MAX]) {
     struct endpoint peer;
+    if (!connection_peer(connection, &peer)) return connection->io.open ? "a pipe" : "a closed connection";
+    endpoint_format(&peer, connection->scheme, memory, ADDRESS_TEXT_MAX);
+    return memory;
+}
+
+int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure) {
     struct tls_failure reason;
     char memory[ADDRESS_TEXT_MAX];
-    const char *text = connection->io.open ? "a pipe" : "a closed connection";
     connection->failure = (int16_t)failure;
-    if (connection_peer(connection, &peer)) {
-        endpoint_format(&peer, connection->scheme, memory, sizeof memory);
-        text = memory;
-    }
-    return support_fail(L, failure_code(failure), "%s %s: %s", operation, text, failure_text(failure, &reason));
+    return support_fail(L, failure_code(failure), "%s %s: %s", operation, connection_name(connection, memory),
+                        failure_text(failure, &reason));
+}
+
+int connection_fail_protocol(lua_State *L, struct connection_object *connection, const char *why) {
+    char memory[ADDRESS_TEXT_MAX];
+    connection->failure = EPROTO;
+    return support_fail(L, "protocol", "read from %s: %s", connection_name(connection, memory), why);
 }
 
 void connection_on_handler_ended(struct task *task, void *context) {
@@ -208,6 +218,7 @@ int luaopen_core_connection(lua_State *L) {
     luaL_setfuncs(L, connection_tls_methods, 0);
     luaL_setfuncs(L, connection_descriptor_methods, 0);
     receipt_open(L);
+    reader_register(L);
     luaL_requiref(L, "core.descriptor", luaopen_core_descriptor, 0); /* the classes of what is received */
     luaL_requiref(L, "core.datagram", luaopen_core_datagram, 0);
     lua_pop(L, 2);

@@ -42,6 +42,8 @@ struct connection_object *connection_check(lua_State *L, int argument);
 
 /* Fails with the message for `failure`: "read from tcp://127.0.0.1:5000: closed by the peer". */
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure);
+/* The same for bytes that are no message of the format that is read: "read from tcp://127.0.0.1:5000: WHY". */
+int connection_fail_protocol(lua_State *L, struct connection_object *connection, const char *why);
 
 /* A task_ended callback: closes the connection whose handler has ended. */
 void connection_on_handler_ended(struct task *task, void *context);

@@ -170,6 +170,23 @@ function Connection:close() end
 --- Closes, drops what was written, and resets a TCP peer.
 function Connection:abort() end
 
+--- Reads whole messages of a format from a connection: made by reader(conn, options) of perigee.codec.msgpack and
+--- perigee.codec.resp.
+---@class perigee.Reader
+local Reader <const> = {}
+
+--- The next message, which has to be complete within conn.timeout. Messages that came together are taken out of the
+--- connection's input one by one, without a read for each. After a failure but "timeout" the reader is of no more use.
+---@return any ... what the format makes of a message
+---@return string? message
+---@return string? code "protocol": the bytes are no message, or it was cut off; "limit": it is too large; "closed"
+function Reader:next() end
+
+--- An iterator of next. It ends with the first nil; conn.error tells why.
+---@return fun(reader: perigee.Reader): any
+---@return perigee.Reader
+function Reader:messages() end
+
 --- Connects to the first of the addresses that answers.
 ---@param addresses perigee.Address[]
 ---@param seconds number? default 30
@@ -184,4 +201,4 @@ function M.connect(addresses, seconds, options) end
 ---@return perigee.Connection b
 function M.pair() end
 
-return M, { ["perigee.connection"] = Connection }
+return M, { ["perigee.connection"] = Connection, ["perigee.Reader"] = Reader }
