@@ -28,7 +28,7 @@ static struct scope *push_scope(lua_State *L, struct task *owner) {
 }
 
 struct task *scope_spawn(lua_State *L, struct scope *scope, int function) {
-    luaL_checktype(L, function, LUA_TFUNCTION);
+    support_check_callable(L, function);
     int count = lua_gettop(L) - function + 1;
     struct task *task = task_new(L, scope);
     if (!lua_checkstack(task->L, count + LUA_MINSTACK)) luaL_error(L, "too many arguments");
@@ -167,7 +167,7 @@ static int group_body_ended(lua_State *L, int status, lua_KContext context) {
 }
 
 static int group_run(lua_State *L) {
-    luaL_checktype(L, GROUP_BODY, LUA_TFUNCTION);
+    support_check_callable(L, GROUP_BODY);
     lua_settop(L, GROUP_BODY);
     struct task *task = task_begin_wait(L, "group");
     struct scope *scope = push_scope(L, task);

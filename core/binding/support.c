@@ -150,6 +150,12 @@ lua_Number support_check_seconds(lua_State *L, int argument, lua_Number otherwis
     return seconds;
 }
 
+void support_check_callable(lua_State *L, int argument) {
+    if (lua_isfunction(L, argument)) return;
+    if (luaL_getmetafield(L, argument, "__call") == LUA_TNIL) luaL_typeerror(L, argument, "function");
+    lua_pop(L, 1);
+}
+
 size_t support_check_size(lua_State *L, int argument, size_t low, size_t otherwise) {
     if (lua_isnoneornil(L, argument)) return otherwise;
     lua_Integer size = luaL_checkinteger(L, argument);

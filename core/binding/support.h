@@ -39,6 +39,9 @@ void support_check_options(lua_State *L, int table, const char *const *names);
 /* Seconds from an argument: a number >= 0, or nil for `otherwise`; math.huge is for ever. */
 lua_Number support_check_seconds(lua_State *L, int argument, lua_Number otherwise);
 
+/* Raises unless the argument is a function, or has __call. */
+void support_check_callable(lua_State *L, int argument);
+
 /* A count of bytes from an argument: an integer from `low`, or nil for `otherwise`. */
 size_t support_check_size(lua_State *L, int argument, size_t low, size_t otherwise);
 

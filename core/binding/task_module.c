@@ -45,7 +45,7 @@ static int deadline_ended(lua_State *L, int status, lua_KContext context) {
 
 static int task_deadline(lua_State *L) {
     lua_Number seconds = support_check_seconds(L, 1, INFINITY);
-    luaL_checktype(L, 2, LUA_TFUNCTION);
+    support_check_callable(L, 2);
     struct task *task = task_begin_wait(L, "deadline");
     double own = loop_update(&task_runtime(task)->loop) + seconds;
     lua_pushnumber(L, task->deadline);
@@ -90,7 +90,7 @@ static int task_follow(lua_State *L) {
 }
 
 /* task.counts() -> { tasks=, connections=, listeners=, datagrams=, drains=, sending=, handshakes=, refused=,
- * offloads= }: what is alive */
+ * offloads=, durables= }: what is alive */
 static int task_counts(lua_State *L) {
     struct runtime *runtime = runtime_of(L);
     const struct {
@@ -107,6 +107,7 @@ static int task_counts(lua_State *L) {
         {"sending", drain_count_sending(&runtime->loop)},
         {"refused", runtime->loop.counts.refused},
         {"offloads", offloading_count(runtime->offloading)},
+        {"durables", runtime->loop.counts.durables},
     };
     lua_createtable(L, 0, 9);
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {

@@ -52,10 +52,10 @@ def sample_busiest(bench, work, server):
 def sample_used(bench, work, server, of_processes):
     port = free_port()
     with bench.server(server, port) as process:
-        warm_up = bench.fill(work.warm_up, port=port, milliseconds=WARM_UP_MILLISECONDS)
+        warm_up = bench.fill(work.loads.get(server.id, work.warm_up), port=port, milliseconds=WARM_UP_MILLISECONDS)
         run_load(warm_up, timeout=30)
         before = process.cpu_seconds()
-        load = bench.fill(work.load, port=port, milliseconds=bench.milliseconds)
+        load = bench.fill(work.loads.get(server.id, work.load), port=port, milliseconds=bench.milliseconds)
         done = run_load(load, timeout=30 + bench.milliseconds / 500)[-1]
         used = of_processes(seconds - before.get(pid, 0) for pid, seconds in process.cpu_seconds().items())
     return Sample(used * 1e6 / done["messages"], rate=done["messages"] / done["seconds"])

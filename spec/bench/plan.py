@@ -35,6 +35,7 @@ class Work:
     rounds: int = 0         # 0: as the command line says
     count: int = 0          # memory: connections to hold
     yardstick: str = ""     # the id of the bare C server that does the same
+    loads: dict = field(default_factory=dict)       # server id: the load of a server that speaks another protocol
 
 
 def perigee(id, name, script, *settings, flags=(), **rest):

@@ -1,0 +1,107 @@
+--- Calls in flight on one connection, by many tasks: no task of its own reads the answers. One of the callers does, gives
+--- the others theirs, and hands the reading on when it has its own.
+
+local core <const> = require "core.task"
+
+local M <const> = {}
+
+--- One call.
+---@class perigee.rpc.Slot
+---@field id any
+---@field calls perigee.rpc.InFlight
+---@field values table? { n =, ... }: what `receive` gave for it
+---@field waiter perigee.Waitlist? of the task that waits for somebody else's reading
+
+---@class perigee.rpc.InFlight
+---@field receive fun(seconds: number): any?, ... the id of an answer and what it says; or nil, message, code
+---@field slots table<any, perigee.rpc.Slot> by ids
+---@field count integer calls that are under way
+---@field reader perigee.rpc.Slot? whose task reads
+---@field failure table? { message, code }: nothing more will come
+local InFlight <const> = { __name = "perigee.rpc.InFlight" }
+InFlight.__index = InFlight
+
+local Slot <const> = { __name = "perigee.rpc.Slot" }
+
+local function wake(slot)
+  if slot and slot.waiter then slot.waiter:wake() end
+end
+
+--- Nothing more will come: every caller is told.
+---@param message string
+---@param code string
+function InFlight:fail(message, code)
+  self.failure = self.failure or { message, code }
+  for _, slot in pairs(self.slots) do wake(slot) end
+end
+
+--- A call that is about to be sent: to be held in a <close> variable until it is over. An answer that comes later is
+--- dropped.
+---@param id any that its answer will have
+---@return perigee.rpc.Slot
+function InFlight:open(id)
+  local slot <const> = setmetatable({ id = id, calls = self }, Slot)
+  self.slots[id] = slot
+  self.count = self.count + 1
+  return slot
+end
+
+--- Another caller reads on; one that has its answer already hands that on in its turn.
+function Slot:__close()
+  local calls <const> = self.calls
+  calls.slots[self.id] = nil
+  calls.count = calls.count - 1
+  if calls.reader == self then calls.reader = nil end
+  if not calls.reader then wake(select(2, next(calls.slots))) end
+end
+
+local function deliver(self, id, ...)
+  local slot <const> = self.slots[id]
+  if not slot then return end
+  slot.values = table.pack(...)
+  wake(slot)
+end
+
+--- Takes one answer, whoever it is for. false: the time is over.
+local function read_one(self, seconds)
+  local function take(id, message, code, ...)
+    if id ~= nil then return deliver(self, id, message, code, ...) end
+    if code == "timeout" then return false end
+    self:fail(message, code)
+  end
+  return take(self.receive(seconds)) ~= false
+end
+
+local function wait_turn(self, slot, seconds)
+  if not self.reader then
+    self.reader = slot
+    return read_one(self, seconds)
+  end
+  if self.reader == slot then return read_one(self, seconds) end
+  slot.waiter = slot.waiter or core.waitlist()
+  return slot.waiter:wait(seconds)
+end
+
+--- Waits for the answer to a call, which stays open.
+---@param slot perigee.rpc.Slot
+---@param seconds number
+---@return any ... what `receive` gave after the id; or nil, message, code: "timeout" among others
+function InFlight:wait(slot, seconds)
+  local until_ <const> = core.now() + seconds
+  while not slot.values and not self.failure do
+    local left <const> = until_ - core.now()
+    if left <= 0 then return nil, "no answer in time", "timeout" end
+    wait_turn(self, slot, left)
+  end
+  if not slot.values then return nil, table.unpack(self.failure) end
+  return table.unpack(slot.values, 1, slot.values.n)
+end
+
+--- `receive` takes one answer from the connection: its id, which is not nil, and what it says; or nil, message, code.
+---@param receive fun(seconds: number): any?, ...
+---@return perigee.rpc.InFlight
+function M.new(receive)
+  return setmetatable({ receive = receive, slots = {}, count = 0 }, InFlight)
+end
+
+return M

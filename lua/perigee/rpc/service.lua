@@ -1,0 +1,178 @@
+--- A service: methods, and how one is called whatever the protocol. What a method returns is the answer; what goes wrong
+--- in it is a fault.
+
+local fault <const> = require "perigee.rpc.fault"
+local introspection <const> = require "perigee.rpc.introspection"
+local log <const> = require "perigee.log"
+local methods <const> = require "perigee.rpc.methods"
+local null <const> = require "perigee.codec.json".null
+
+local codes <const> = fault.codes
+
+local M <const> = {}
+
+---@class perigee.rpc.Service
+---@field methods table<string, perigee.rpc.Method>
+local Service <const> = { __name = "perigee.rpc.Service" }
+Service.__index = Service
+
+--- What the caller is told of an error: a fault as it is, of all else nothing but that it happened.
+local function report(failure)
+  if fault.is(failure) then return failure end
+  return { failure = failure, traceback = debug.traceback("", 2):gsub("^\n", "") }
+end
+
+local function internal(name, raised)
+  if fault.is(raised) then return raised end
+  log.error("a method has failed", { method = name, reason = tostring(raised.failure), traceback = raised.traceback })
+  return fault.new(codes.INTERNAL, "internal error")
+end
+
+--- nil, message is how our functions say that they have failed as could be expected.
+local function expected(message, code)
+  return fault.new(codes.APPLICATION, message, type(code) == "string" and code or nil)
+end
+
+local function finish(name, ok, result, message, code)
+  if not ok then return false, internal(name, result) end
+  if result == nil and type(message) == "string" then return false, expected(message, code) end
+  return true, result
+end
+
+local function wrong_count(method, count)
+  return fault.new(codes.INVALID_PARAMETERS, ("%s takes %d parameter%s, not %d"):format(method.name,
+    #method.parameters, #method.parameters == 1 and "" or "s", count))
+end
+
+--- Calls a method with these arguments: the shortest way, for protocols that have them at hand.
+---@param name string
+---@param ... any
+---@return boolean ok
+---@return any result or the perigee.rpc.Fault
+function Service:invoke(name, ...)
+  local method <const> = self.methods[name]
+  if not method then
+    return false, fault.new(codes.NOT_FOUND, ("there is no method %s"):format(tostring(name)))
+  end
+  if not method.is_vararg and select("#", ...) > #method.parameters then
+    return false, wrong_count(method, select("#", ...))
+  end
+  return finish(name, xpcall(method.call, report, ...))
+end
+
+local function by_position(parameters, count)
+  for index = 1, count do
+    if parameters[index] == null then parameters[index] = nil end
+  end
+  return count
+end
+
+--- Arguments by the parameters' names: a table with n, or nil and the fault.
+local function by_name(method, named)
+  local arguments <const>, known <const> = { n = #method.parameters }, {}
+  for index, name in ipairs(method.parameters) do
+    known[name] = true
+    if named[name] ~= null then arguments[index] = named[name] end
+  end
+  for name in pairs(named) do
+    if not known[name] then
+      return nil, fault.new(codes.INVALID_PARAMETERS, ("%s has no parameter %s"):format(method.name, tostring(name)))
+    end
+  end
+  return arguments
+end
+
+--- Calls a method. Nulls among the parameters themselves become nil.
+---@param name string
+---@param parameters table? by position; n is how many, default #parameters
+---@param named table<string, any>? by name; those that are left out are nil
+---@return boolean ok
+---@return any result or the perigee.rpc.Fault
+function Service:call(name, parameters, named)
+  parameters = parameters or {}
+  if not named or not self.methods[name] then
+    return self:invoke(name, table.unpack(parameters, 1, by_position(parameters, parameters.n or #parameters)))
+  end
+  local arguments <const>, wrong <const> = by_name(self.methods[name], named)
+  if not arguments then return false, wrong end
+  table.move(parameters, 1, parameters.n or #parameters, 1, arguments)
+  return self:invoke(name, table.unpack(arguments, 1, arguments.n))
+end
+
+--- The names of all methods, sorted, with those that every service has.
+---@return string[]
+function Service:list()
+  local names <const> = {}
+  for name in pairs(self.methods) do names[#names + 1] = name end
+  table.sort(names)
+  return names
+end
+
+--- What a method is: nil when there is none of this name.
+---@param name string
+---@return perigee.rpc.Method?
+function Service:describe(name)
+  return self.methods[name]
+end
+
+--- An application (perigee.http) that answers XML-RPC and JSON-RPC, on any path, and JSON-RPC over WebSocket: to be
+--- mounted in another. Options: see perigee.rpc.http.
+---@param options table?
+---@return table app
+function Service:app(options)
+  return require "perigee.rpc.http".app(self, options)
+end
+
+local protocols <const> = {
+  http = function(self, urls, options)
+    return require "perigee.http".serve(urls, self:app(options), options.server)
+  end,
+  msgpack = function(self, urls, options)
+    return require "perigee.rpc.msgpack".serve(self, urls, options)
+  end,
+  connection = function(self, at, options)
+    return require "perigee.rpc.connection".serve(self, at[1], setmetatable(at, { __index = options }))
+  end,
+}
+
+local function check_targets(targets)
+  if type(targets) ~= "table" then error("bad argument 'targets' (a table expected)", 3) end
+  for name in pairs(targets) do
+    if not protocols[name] and name ~= "options" then
+      error(("there is no protocol '%s': there are http, msgpack and connection"):format(tostring(name)), 3)
+    end
+  end
+end
+
+--- Serves the methods: { http = URL or URLs, msgpack = URL or URLs, connection = { URL, authkey = }, options = {} }.
+--- XML-RPC and JSON-RPC share http. Options: see perigee.rpc.http, perigee.rpc.msgpack and perigee.rpc.connection.
+---@param targets { http: any, msgpack: any, connection: table?, options: table? }
+---@return table<string, perigee.Server>? servers by the protocols' names
+---@return string? message
+---@return string? code "exists": an address is in use; "denied", "unreachable"
+function Service:serve(targets)
+  check_targets(targets)
+  local servers <const> = {}
+  for name, at in pairs(targets) do
+    if name ~= "options" then
+      local message, code
+      servers[name], message, code = protocols[name](self, at, targets.options or {})
+      if not servers[name] then
+        for _, server in pairs(servers) do server:close() end
+        return nil, message, code
+      end
+    end
+  end
+  return servers
+end
+
+--- Makes a service of methods.
+---@param given table name -> function | { function, help =, parameters = } | table of methods
+---@return perigee.rpc.Service
+function M.new(given)
+  local service <const> = setmetatable({ methods = methods.collect(given) }, Service)
+  for name, method in pairs(methods.describe(introspection(service))) do service.methods[name] = method end
+  return service
+end
+
+return M

@@ -1,0 +1,198 @@
+local helper <const> = require "spec.helper"
+local log <const> = require "perigee.log"
+local msgpack <const> = require "perigee.codec.msgpack"
+local net <const> = require "perigee.net"
+local rpc <const> = require "perigee.rpc"
+local task <const> = require "perigee.task"
+
+local gate = task.channel(0)
+
+local api <const> = rpc.service {
+  add = function(x, y) return x + y end,
+  echo = function(...) return ... end,
+  wait = function() return (gate:receive()) end,
+  refuse = function() error(rpc.fault(404, "no such item", { item = 7 })) end,
+  fail = function() return nothing.here end, -- luacheck: ignore
+  unsendable = function() return print end,
+  math = { sub = function(x, y) return x - y end },
+}
+
+describe("MessagePack-RPC", function()
+  helper.leaves_nothing(before_each, after_each)
+
+  before_each(function()
+    gate = task.channel(0)
+    log.configure { write = function() end }
+  end)
+  after_each(function() log.configure { write = function(line) io.stderr:write(line) end } end)
+
+  local function serve(options)
+    local server <const> = assert(require "perigee.rpc.msgpack".serve(api, "tcp://127.0.0.1:0", options))
+    return server, tostring(server.address)
+  end
+
+  it("calls methods by proxies", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    assert.equal(5, remote.add(2, 3))
+    assert.equal(-1, remote.math.sub(2, 3))
+    assert.same({ 1, { a = "b" } }, remote.echo { 1, { a = "b" } })
+    assert.is_nil(remote.echo(nil))
+  end)
+
+  it("raises faults at the caller", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    local ok <const>, fault <const> = pcall(remote.refuse)
+    assert.is_false(ok)
+    assert.is_true(rpc.is_fault(fault))
+    assert.same({ 404, "no such item", { item = 7 } }, { fault.code, fault.message, fault.data })
+    assert.same({ nil, "there is no method divide", -32601, n = 3 }, table.pack(rpc.try(remote, "divide", 1)))
+    assert.same({ nil, "internal error", -32603, n = 3 }, table.pack(rpc.try(remote, "fail")))
+    assert.same({ nil, "internal error", -32603, n = 3 }, table.pack(rpc.try(remote, "unsendable")))
+    assert.equal(5, remote.add(2, 3))
+  end)
+
+  it("runs many calls side by side on one connection", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    local results <const> = {}
+    task.group(function(group)
+      for i = 1, 50 do
+        group:spawn(function() results[i] = remote.wait() end)
+        group:spawn(function() assert(remote.add(i, 1) == i + 1) end)
+      end
+      helper.eventually(function() return #gate.receivers == 50 end)
+      assert.equal(1, server:active())
+      for i = 1, 50 do gate:send(i) end
+    end)
+    table.sort(results)
+    assert.equal(50, #results)
+    assert.same({ 1, 50 }, { results[1], results[50] })
+  end)
+
+  it("keeps what is more than its limit of calls unread", function()
+    local server <close>, url <const> = serve { calls = 3 }
+    local remote <close> = rpc.connect(url)
+    task.group(function(group)
+      for _ = 1, 10 do group:spawn(function() remote.wait() end) end
+      helper.eventually(function() return #gate.receivers == 3 end)
+      for _ = 1, 20 do task.sleep(0) end
+      assert.equal(3, #gate.receivers)
+      for i = 1, 10 do gate:send(i) end
+    end)
+  end)
+
+  it("ends a call at its deadline, and the others go on", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url, { timeout = 0.02 })
+    local _, failure <const> = pcall(remote.wait)
+    assert.equal("timeout", failure.code)
+    assert.truthy(tostring(failure):find("call wait at " .. url .. ": no answer in time", 1, true))
+    assert.same({ nil, "timeout" }, { (function()
+      local ok <const>, _, code <const> = task.deadline(0.01, remote.wait)
+      return ok, code
+    end)() })
+    gate:send "late" -- for the first one, whose answer is dropped
+    assert.equal(5, remote.add(2, 3))
+    gate:send "late"
+  end)
+
+  it("hands the reading on when its reader is cancelled", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    local first <const> = task.spawn(remote.wait)
+    helper.eventually(function() return #gate.receivers == 1 end)
+    local second <const> = task.spawn(remote.wait)
+    helper.eventually(function() return #gate.receivers == 2 end)
+    first:cancel()
+    gate:send "first"
+    gate:send "second"
+    assert.equal("second", second:join())
+  end)
+
+  it("takes notifications, which have no answer", function()
+    local server <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    assert(rpc.notify(remote, "wait"))
+    assert(rpc.notify(remote, "fail"))
+    assert.equal(5, remote.add(2, 3))
+    gate:send "heard"
+  end)
+
+  it("says that there is no server, and connects when there is one", function()
+    local server <const>, url <const> = serve()
+    server:close()
+    local remote <close> = rpc.connect(url)
+    local _, message <const>, code <const> = rpc.try(remote, "add", 1, 2)
+    assert.equal("refused", code)
+    assert.truthy(message:find("call add at " .. url, 1, true))
+    local again <close> = assert(require "perigee.rpc.msgpack".serve(api, url))
+    assert.equal(3, remote.add(1, 2))
+    again:close()
+  end)
+
+  it("tells every caller that the connection broke, and connects again", function()
+    local conns <const> = {}
+    local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      conns[#conns + 1] = conn
+      conn:read(40)
+      if #conns > 1 then conn:write(msgpack.encode_list(1, 1, nil, "again")) conn:read_all() end
+    end))
+    local remote <close> = rpc.connect(tostring(server.address))
+    local codes <const> = {}
+    task.group(function(group)
+      for i = 1, 3 do
+        group:spawn(function() codes[i] = select(3, rpc.try(remote, "echo", ("x"):rep(10))) end)
+      end
+    end)
+    assert.same({ "closed", "closed", "closed" }, codes)
+    assert.equal("again", remote.echo(("x"):rep(40)))
+  end)
+
+  it("refuses what is no request, and says why", function()
+    for bytes, why in pairs {
+      [msgpack.encode_list(7, 1, "add", {})] = "a message begins with 0 or 2",
+      [msgpack.encode_list(0, -1, "add", { 1 })] = "the id of a message is an integer from 0 to 4294967295",
+      [msgpack.encode_list(0, 1, 5, { 1 })] = "the name of a method is a string",
+      [msgpack.encode_list(0, 1, "add", 5)] = "the parameters of a method are an array",
+      ["\xc1"] = "byte",
+      ["\x05"] = "array",
+    } do
+      local server <close>, url <const> = serve()
+      local conn <close> = assert(net.connect(url))
+      conn:write(bytes)
+      local reader <const> = msgpack.reader(conn, { list = true })
+      local kind <const>, _, failure <const> = reader:next()
+      assert.same({ 1, -32600 }, { kind, failure.code })
+      assert.truthy(failure.message:find(why, 1, true), failure.message)
+      assert.same({ nil, "closed" }, { (function() local a, _, c = reader:next() return a, c end)() })
+    end
+  end)
+
+  it("refuses a message above its limit, and survives ten thousand nested arrays", function()
+    for _, bytes in ipairs {
+      "\x94\x00\x01\xa3add\xdd\xff\xff\xff\xff", "\x94\x00\x01\xa3add" .. ("\x91"):rep(10000) .. "\x01",
+      "\x94\x00\x01\xa3add\xdb\xff\xff\xff\xff",
+    } do
+      local server <close>, url <const> = serve { limit = 65536 }
+      local conn <close> = assert(net.connect(url))
+      conn:write(bytes)
+      local _, _, failure <const> = msgpack.reader(conn, { list = true }):next()
+      assert.equal(-32600, failure.code)
+    end
+  end)
+
+  it("forgets a request that was cut off anywhere", function()
+    local request <const> = msgpack.encode_list(0, 1, "add", { 2, 3 })
+    local server <close>, url <const> = serve()
+    for length = 0, #request - 1 do
+      local conn <close> = assert(net.connect(url))
+      conn:write(request:sub(1, length))
+      conn:shutdown()
+      local rest <const> = conn:read_all()
+      assert.equal(length == 0, rest == "")
+    end
+    helper.eventually(function() return server:active() == 0 end)
+  end)
+end)
