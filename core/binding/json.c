@@ -1,16 +1,8 @@
 /* core.json: encode and decode as functions of Lua, and the marks. */
 #include "binding/json.h"
 #include "binding/modules.h"
+#include "binding/scratch.h"
 #include "binding/support.h"
-
-static const char CLASS[] = "perigee.json.text";
-
-enum { KEPT = 64 * 1024 }; /* bytes that stay allocated between documents */
-
-static int text_collect(lua_State *L) {
-    text_destroy(luaL_checkudata(L, 1, CLASS));
-    return 0;
-}
 
 static void read_style(lua_State *L, struct json_style *style) {
     static const char *const names[] = {"indent", "sort_keys", NULL};
@@ -22,12 +14,6 @@ static void read_style(lua_State *L, struct json_style *style) {
     if (style->indent[strspn(style->indent, " \t")]) luaL_error(L, "option 'indent' must be spaces or tabs");
 }
 
-/* Back to where it was: a document within a document is made when a finalizer runs meanwhile and encodes too. */
-static void text_reset(struct text *text, size_t length) {
-    text->length = length;
-    if (!length && text->capacity > KEPT) text_destroy(text);
-}
-
 /* json.encode(value, { indent =, sort_keys = }) -> text; raises for what cannot be encoded */
 static int encode(lua_State *L) {
     struct text *text = lua_touserdata(L, lua_upvalueindex(1));
@@ -36,11 +22,10 @@ static int encode(lua_State *L) {
     read_style(L, &style);
     size_t start = text->length;
     if (json_encode_styled(L, 1, text, &style) < 0) {
-        text_reset(text, start);
+        scratch_reset(text, start);
         return luaL_error(L, "%s", lua_tostring(L, -1));
     }
-    lua_pushlstring(L, text->bytes + start, text->length - start);
-    text_reset(text, start);
+    scratch_push_string(L, text, start);
     return 1;
 }
 
@@ -81,11 +66,8 @@ static int object(lua_State *L) {
 int luaopen_core_json(lua_State *L) {
     static const luaL_Reg functions[] = {{"decode", decode}, {"array", array}, {"object", object},
                                          {"encode", NULL},   {"null", NULL},   {NULL, NULL}};
-    static const luaL_Reg methods[] = {{NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__gc", text_collect}, {NULL, NULL}};
-    support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
-    support_new(L, CLASS, sizeof(struct text), 0);
+    scratch_push(L);
     lua_pushcclosure(L, encode, 1);
     lua_setfield(L, -2, "encode");
     lua_pushlightuserdata(L, NULL);

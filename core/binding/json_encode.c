@@ -1,10 +1,10 @@
 /* Depth first over raw tables. When a value cannot be encoded, the way back up puts its path together. */
+#include "binding/encode_path.h"
 #include "binding/json.h"
 #include "binding/json_keys.h"
 #include "bytes/json_number.h"
 #include "bytes/json_scan.h"
 
-#include <ctype.h>
 #include <lauxlib.h>
 #include <math.h>
 
@@ -24,30 +24,19 @@ struct encoder {
 
 static int encode_value(struct encoder *encoder, int index);
 
-/* Failure: the path is on top of the stack. It begins empty, and each level puts its key in front. */
-
 static int encoder_fail(struct encoder *encoder, const char *problem) {
     encoder->problem = problem;
-    lua_pushliteral(encoder->L, "");
+    encode_path_begin(encoder->L);
     return -1;
 }
 
 static int fail_at_index(struct encoder *encoder, lua_Integer index) {
-    lua_pushfstring(encoder->L, "[%I]%s", index, lua_tostring(encoder->L, -1));
-    lua_replace(encoder->L, -2);
+    encode_path_index(encoder->L, index);
     return -1;
 }
 
-static int is_name(const char *key) {
-    if (!*key || isdigit((unsigned char)*key)) return 0;
-    while (isalnum((unsigned char)*key) || *key == '_') key++;
-    return !*key;
-}
-
 static int fail_at_key(struct encoder *encoder, int key) {
-    const char *name = lua_tostring(encoder->L, key);
-    lua_pushfstring(encoder->L, is_name(name) ? ".%s%s" : "[\"%s\"]%s", name, lua_tostring(encoder->L, -1));
-    lua_replace(encoder->L, -2);
+    encode_path_key(encoder->L, key);
     return -1;
 }
 
@@ -268,8 +257,7 @@ int json_encode_styled(lua_State *L, int index, struct text *out, const struct j
         lua_settop(L, value - 1);
         return 0;
     }
-    const char *path = lua_tostring(L, -1);
-    lua_pushfstring(L, "cannot encode %s%s%s", encoder.problem, *path ? " at " : "", path + (*path == '.'));
+    encode_path_end(L, encoder.problem);
     lua_replace(L, value);
     lua_settop(L, value);
     return -1;

@@ -2,11 +2,10 @@
 #include "binding/connection_wait.h"
 #include "binding/support.h"
 
-#include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
 
 static const char CLASS[] = "perigee.Reader";
-
-enum { MESSAGE_LIMIT = 1024 * 1024 }; /* default, bytes */
 
 enum reader_state { READER_LOOKING, READER_BAD };
 
@@ -15,13 +14,14 @@ struct reader {
     struct connection_object *connection; /* kept by the first user value */
     size_t limit, scanned;
     enum reader_state state;
-    max_align_t format_state[];
+    struct buffer *held;     /* the connection's input, while a message is pushed */
+    uint64_t format_state[]; /* as a userdata is aligned */
 };
 
 int reader_push(lua_State *L, const struct message_format *format, void **state) {
     struct connection_object *connection = connection_check(L, 1);
     if (!lua_isnoneornil(L, 2)) luaL_checktype(L, 2, LUA_TTABLE);
-    lua_Integer limit = support_option_integer(L, 2, "limit", 1, (lua_Integer)1 << 40, MESSAGE_LIMIT);
+    lua_Integer limit = support_option_integer(L, 2, "limit", 1, (lua_Integer)1 << 40, READER_LIMIT);
     struct reader *reader = support_new(L, CLASS, sizeof *reader + format->state_size, 1);
     reader->format = format;
     reader->connection = connection;
@@ -57,12 +57,15 @@ static int reader_fail_end(lua_State *L, struct reader *reader, enum io_status s
     return reader_fail_bad(L, reader, lua_tostring(L, -1));
 }
 
-/* Takes the whole message out of the input: how many values it has pushed. */
+/* Takes the whole message out of the input: how many values it has pushed. Pushing allocates, so finalizers may run, and
+ * close the connection: its input is held meanwhile. Should pushing raise, the reader is of no more use. */
 static int reader_deliver(lua_State *L, struct reader *reader) {
     struct connection *io = &reader->connection->io;
-    reader->state = READER_BAD; /* should pushing raise */
-    int results = reader->format->push(L, reader->format_state, buffer_data(io->input), reader->scanned);
-    connection_consume(io, reader->scanned);
+    reader->state = READER_BAD;
+    reader->held = connection_hold_input(io);
+    int results = reader->format->push(L, reader->format_state, buffer_data(reader->held), reader->scanned);
+    connection_return_input(io, reader->held, reader->scanned);
+    reader->held = NULL;
     reader_begin(reader);
     if (results < 0) return reader_fail_bad(L, reader, lua_tostring(L, -1));
     reader->state = READER_LOOKING;
@@ -121,6 +124,13 @@ static int reader_messages(lua_State *L) {
     return 2;
 }
 
+static int reader_gc(lua_State *L) {
+    struct reader *reader = luaL_checkudata(L, 1, CLASS);
+    free(reader->held);
+    reader->held = NULL;
+    return 0;
+}
+
 static int reader_tostring(lua_State *L) {
     const struct reader *reader = luaL_checkudata(L, 1, CLASS);
     lua_pushfstring(L, "reader of %s", reader->format->name);
@@ -129,6 +139,6 @@ static int reader_tostring(lua_State *L) {
 
 void reader_register(lua_State *L) {
     static const luaL_Reg methods[] = {{"next", reader_next}, {"messages", reader_messages}, {NULL, NULL}};
-    static const luaL_Reg metamethods[] = {{"__tostring", reader_tostring}, {NULL, NULL}};
+    static const luaL_Reg metamethods[] = {{"__gc", reader_gc}, {"__tostring", reader_tostring}, {NULL, NULL}};
     support_class(L, CLASS, methods, metamethods);
 }

@@ -9,6 +9,8 @@
 
 #include <lua.h>
 
+enum { READER_LIMIT = 1024 * 1024 }; /* bytes of a message, by default */
+
 struct message_format {
     const char *name;  /* of the format, for messages: "MessagePack" */
     size_t state_size; /* bytes of the scanner's state and of the options, which start as zeros */

@@ -64,3 +64,21 @@ int utf8_check(struct utf8 *utf8, const void *bytes, size_t length) {
     utf8->state = (uint32_t)state;
     return state == BAD ? -1 : 0;
 }
+
+/* The last word overlaps the one before. */
+static int is_all_ascii(const unsigned char *bytes, size_t length) {
+    uint64_t bits = 0, word = 0;
+    for (size_t i = 0; i + sizeof word <= length; i += sizeof word) {
+        memcpy(&word, bytes + i, sizeof word);
+        bits |= word;
+    }
+    if (length >= sizeof word) memcpy(&word, bytes + length - sizeof word, sizeof word);
+    else
+        for (size_t i = 0; i < length; i++) word |= bytes[i];
+    return ((bits | word) & 0x8080808080808080) == 0;
+}
+
+int utf8_is_text(const void *bytes, size_t length) {
+    struct utf8 utf8 = {0};
+    return is_all_ascii(bytes, length) || (utf8_check(&utf8, bytes, length) == 0 && utf8_is_complete(&utf8));
+}

@@ -13,6 +13,9 @@ struct utf8 {
 /* The next bytes of the stream: 0, or -1 when no bytes behind them could make it valid; it stays -1 from then on. */
 int utf8_check(struct utf8 *utf8, const void *bytes, size_t length);
 
+/* Is it UTF-8 as a whole? */
+int utf8_is_text(const void *bytes, size_t length);
+
 /* May the stream end here? Not within a character. */
 static inline int utf8_is_complete(const struct utf8 *utf8) {
     return utf8->state == 0;

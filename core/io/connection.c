@@ -12,6 +12,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+enum { COPY_TO = 512 }; /* bytes: copying less is cheaper than one more segment */
+
 static struct connection *connection_of_dirty(struct dirty *dirty) {
     return (struct connection *)((char *)dirty - offsetof(struct connection, dirty));
 }
@@ -290,6 +292,20 @@ void connection_consume(struct connection *connection, size_t count) {
     if (!buffer_length(connection->input)) connection_drop_input(connection);
 }
 
+struct buffer *connection_hold_input(struct connection *connection) {
+    struct buffer *input = connection->input;
+    connection->input = NULL;
+    return input;
+}
+
+void connection_return_input(struct connection *connection, struct buffer *input, size_t count) {
+    int is_wanted = connection->open && !connection->input;
+    if (connection->open && connection->input) connection_abort(connection); /* bytes would change their order */
+    connection->input = input;
+    buffer_consume(input, count);
+    if (!is_wanted || !buffer_length(input)) connection_drop_input(connection);
+}
+
 int connection_is_full(const struct connection *connection) {
     return (connection_watched(connection) & EV_WRITE) != 0;
 }
@@ -309,6 +325,19 @@ int connection_write_borrow(struct connection *connection, const void *data, siz
                             void *owner) {
     if (queue_borrow(&connection->output, data, length, release, owner) < 0) return -1;
     connection_want_flush(connection);
+    return 0;
+}
+
+static void release_block(void *owner) {
+    block_drop(owner);
+}
+
+int connection_write_block(struct connection *connection, struct block *block, const void *data, size_t length) {
+    struct queue *output = &connection->output;
+    if (queue_extend(output, data, length, block)) return connection_want_flush(connection), 0;
+    if (length <= COPY_TO && queue_has_room(output, length)) return connection_write_copy(connection, data, length);
+    if (connection_write_borrow(connection, data, length, release_block, block) < 0) return -1;
+    block_hold(block);
     return 0;
 }
 

@@ -6,6 +6,7 @@
 #ifndef PERIGEE_IO_CONNECTION_H
 #define PERIGEE_IO_CONNECTION_H
 
+#include "bytes/block.h"
 #include "bytes/buffer.h"
 #include "bytes/queue.h"
 #include "io/loop.h"
@@ -69,11 +70,18 @@ enum io_status connection_receive(struct connection *connection, void *bytes, si
 int connection_preload(struct connection *connection, const void *bytes, size_t count);
 /* Drops the first bytes of the pending input. */
 void connection_consume(struct connection *connection, size_t count);
+/* Takes the pending input, of which there is some, out of the connection while somebody looks at it who may end the
+ * connection, and gives it back without its first `count` bytes. Nobody reads meanwhile: such a connection is aborted. */
+struct buffer *connection_hold_input(struct connection *connection);
+void connection_return_input(struct connection *connection, struct buffer *input, size_t count);
 
 /* Queue output, to be sent before the loop sleeps. 0, or -1 when out of memory with nothing queued. */
 int connection_write_copy(struct connection *connection, const void *data, size_t length);
 int connection_write_borrow(struct connection *connection, const void *data, size_t length, queue_release *release,
                             void *owner);
+/* Queues bytes of a block, which it holds while it needs them: as more of what the last such call has queued, where they
+ * follow in the block; a few are copied instead where that is cheaper. */
+int connection_write_block(struct connection *connection, struct block *block, const void *data, size_t length);
 int connection_write_file(struct connection *connection, int fd, off_t offset, size_t length); /* takes fd */
 /* Sends what is queued, now. WAIT: the rest is sent when the kernel has room. */
 enum io_status connection_flush(struct connection *connection);

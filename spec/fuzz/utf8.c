@@ -53,6 +53,8 @@ static int check_piece(struct utf8 *utf8, const uint8_t *bytes, size_t length) {
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct input input = {data, size};
     size_t most = input_byte(&input);
+    const uint8_t *text = input.data;
+    size_t text_size = input.size;
     struct reference reference = {0, 0, 0, 0};
     struct utf8 utf8 = {0};
     while (input.size) {
@@ -63,5 +65,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         input.data += length;
         input.size -= length;
     }
+    check(utf8_is_text(text, text_size) == (!reference.bad && reference.left == 0));
     return 0;
 }
