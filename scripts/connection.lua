@@ -1,0 +1,33 @@
+--- Connection: talks with Python's multiprocessing.connection (document 000, 11.7 and 11.8). Echo sends every value
+--- back; the other address calls functions. Both want the key.
+---   c = Client(('localhost', 25000), authkey=b'peekaboo'); c.send([1, 2, 3]); print(c.recv())
+---   proxy = RPCProxy(Client(('localhost', 17000), authkey=b'peekaboo')); print(proxy.add(2, 3))
+
+local connection <const> = require "perigee.connection"
+local rpc <const> = require "perigee.rpc"
+local service <const> = require "perigee.service"
+
+local options <const> = service.options {
+  echo = { "tcp://127.0.0.1:25000" },
+  rpc = { "tcp://127.0.0.1:17000" },
+  authkey = "peekaboo",
+  digest = "sha256", -- that peers since Python 3.12 are asked for; older ones answer by MD5
+}
+
+local function echo(peer)
+  for value in peer:messages() do
+    local sent <const>, message <const> = peer:send(value)
+    if not sent then error(message, 0) end
+  end
+end
+
+connection.serve(options.echo, echo, {
+  authkey = options.authkey, digest = options.digest, binary = "buffer", exceptions = true,
+})
+
+local functions <const> = rpc.service {
+  add = function(x, y) return x + y end,
+  sub = function(x, y) return x - y end,
+}
+
+functions:serve { connection = { options.rpc, authkey = options.authkey, digest = options.digest } }
