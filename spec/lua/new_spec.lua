@@ -92,7 +92,7 @@ asyncio.run(asyncio.wait_for(main(), 20))
     assert.matches("<title>it</title>", (helper.run("curl -sS " .. address)))
   end)
 
-  it("has an RPC service that does what the specification of JSON-RPC 2.0 shows", function()
+  it("has an RPC service that does what the specification of JSON-RPC 2.0 shows, and XML-RPC", function()
     local directory <close> = helper.directory { ["a"] = "" }
     local _ <close>, _ <const>, port <const> = serve(directory, "rpc")
     local output <const>, status <const> = helper.python([==[
@@ -142,6 +142,11 @@ check('''[{"jsonrpc": "2.0", "method": "add", "params": [1, 2], "id": "1"},
   {"jsonrpc": "2.0", "method": "add", "params": [4, 5], "id": "9"}]''',
   [result(3, '1'), (-32600, None), (-32601, '5'), result(9, '9')])
 check('[{"jsonrpc": "2.0", "method": "add", "params": [1, 2]}, {"jsonrpc": "2.0", "method": "count"}]', None)
+from xmlrpc.client import Fault, ServerProxy
+with ServerProxy('http://127.0.0.1:' + sys.argv[1]) as proxy:
+    assert proxy.add(2, 3) == 5 and proxy.count() > 5
+    try: print(proxy.add('two', 3))
+    except Fault as fault: assert fault.faultCode == -32602, fault
 print('checked')
 ]==], tostring(port))
     assert.same({ "checked\n", 0 }, { output, status })

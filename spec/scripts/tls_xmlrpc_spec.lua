@@ -1,13 +1,12 @@
 local helper <const> = require "spec.helper"
 local certificates <const> = require "spec.fixtures.certificates"
+local client <const> = require "perigee.http.client"
 local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"
+local rpc <const> = require "perigee.rpc"
 
 -- Document 000, 11.10: XML-RPC over TLS where both sides verify each other, with Python at either end. Its certificates
 -- are signed by themselves, so each is its own authority.
-
-local ANSWER <const> = [[<?xml version="1.0"?>
-<methodResponse><params><param><value><string>%s</string></value></param></params></methodResponse>]]
 
 --- Makes NAME_cert.pem and NAME_key.pem as the document does.
 local function make_certificate(directory, name, common_name)
@@ -73,15 +72,19 @@ end
 local function path_in(directory, name) return tostring(directory) .. "/" .. name end
 
 describe("XML-RPC over TLS", function()
-  helper.leaves_nothing(before_each, after_each)
+  after_each(function() client.close_idle() end)
+  helper.leaves_nothing(before_each, after_each) -- asked behind the above
 
   it("is served to a Python client: each verifies the other", function()
     local directory <close> = with_certificates()
     local asked <const> = {}
-    local app <const> = http.app()
-    app:post("/RPC2", function(request)
-      table.insert(asked, request.tls.peer.common_name .. " " .. request:body():match "<string>(.-)</string>")
-      return http.xml(ANSWER:format("value " .. #asked))
+    local app <const> = rpc.service { get = function(name)
+      table.insert(asked, name)
+      return "value " .. #asked
+    end }:app()
+    app:use(function(request, next)
+      table.insert(asked, request.tls.peer.common_name)
+      return next(request)
     end)
     local server <close> = assert(http.serve("https://127.0.0.1:0", app, { tls = {
       certificate = path_in(directory, "server_cert.pem"), key = path_in(directory, "server_key.pem"),
@@ -90,12 +93,12 @@ describe("XML-RPC over TLS", function()
       return (helper.run(("cd %s && timeout 20 /usr/bin/python3 client.py %d %s"):format(directory, server.address.port,
         files)))
     end
-    assert.equal("value 1 value 2\n", ask "server_cert.pem client_cert.pem client_key.pem")
-    assert.same({ "alice spam", "alice eggs" }, asked)
+    assert.equal("value 2 value 4\n", ask "server_cert.pem client_cert.pem client_key.pem")
+    assert.same({ "alice", "spam", "alice", "eggs" }, asked)
     assert.equal("TLSV13_ALERT_CERTIFICATE_REQUIRED\n", ask "server_cert.pem")
     assert.equal("TLSV1_ALERT_UNKNOWN_CA\n", ask "server_cert.pem server_cert.pem server_key.pem")
     assert.equal("CERTIFICATE_VERIFY_FAILED\n", ask "client_cert.pem client_cert.pem client_key.pem")
-    assert.equal(2, #asked)
+    assert.equal(4, #asked)
   end)
 
   it("is asked of a Python server: each verifies the other", function()
@@ -121,5 +124,26 @@ describe("XML-RPC over TLS", function()
     assert.matches("the peer refuses it: unknown CA$", select(2, ask(mutual)))
     assert.matches("the certificate of /CN=localhost is not valid: self%-signed certificate$",
       select(2, ask { ca = certificates.path "ca.crt" }))
+  end)
+
+  it("is asked of a Python server by rpc.connect", function()
+    local directory <close> = with_certificates()
+    local process <close> = helper.start(("env -C %s /usr/bin/python3 server.py"):format(directory))
+    local address <const> = "https://localhost:" .. process:wait_for "port (%d+)"
+    local function path(name) return path_in(directory, name) end
+    local function ask(tls)
+      local remote <close> = rpc.connect(address, { protocol = "xml", tls = tls })
+      return rpc.try(remote, "get", "spam")
+    end
+    local mutual <const> = { ca = path "server_cert.pem", certificate = path "client_cert.pem",
+      key = path "client_key.pem" }
+    assert.equal("value of spam", (ask(mutual)))
+    local result <const>, message <const>, code <const> = ask { ca = certificates.path "ca.crt" }
+    assert.same({ nil, "tls" }, { result, code })
+    assert.matches("^call get: POST https://localhost:%d+/RPC2: ", message)
+    mutual.certificate, mutual.key = path "server_cert.pem", path "server_key.pem" -- it does not know that one
+    assert.is_nil((ask(mutual)))
+    mutual.certificate, mutual.key = path "client_cert.pem", path "client_key.pem"
+    assert.equal("value of spam", (ask(mutual)))
   end)
 end)

@@ -27,7 +27,10 @@ local function contains(list, value)
 end
 
 --- A browser says from which page it connects; without a list it has to be one of this host (RFC 6455 10.2).
-local function may_connect(request, origins)
+---@param request perigee.http.Request
+---@param origins string[]|"*"|nil
+---@return boolean
+function M.may_connect(request, origins)
   local origin <const> = request:header "origin"
   if not origin or origins == "*" then return true end
   if origins then return contains(origins, origin) end
@@ -55,7 +58,7 @@ function M.handler(handler, options)
     return upgrade
   end
   return function(request)
-    if not may_connect(request, options.origins) then
+    if not M.may_connect(request, options.origins) then
       return response.error(403, "pages of this origin may not connect")
     end
     local protocol <const> = options.protocols and choose_protocol(request, options.protocols)

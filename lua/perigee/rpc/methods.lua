@@ -9,7 +9,7 @@ local M <const> = {}
 ---@field call function
 ---@field help string ""
 ---@field parameters string[] names
----@field is_vararg boolean it takes more than them
+---@field most number of arguments that it takes
 
 local function parameter_names(f)
   local names <const> = {}
@@ -30,8 +30,9 @@ end
 local function method_of(name, f, described)
   local help <const> = described.help or ""
   if type(help) ~= "string" then error(("help of method '%s' must be a string"):format(name), 0) end
-  return { name = name, call = f, help = help, is_vararg = debug.getinfo(f, "u").isvararg,
-    parameters = described.parameters and check_names(name, described.parameters) or parameter_names(f) }
+  local parameters <const> = described.parameters and check_names(name, described.parameters) or parameter_names(f)
+  return { name = name, call = f, help = help, parameters = parameters,
+    most = debug.getinfo(f, "u").isvararg and math.huge or #parameters }
 end
 
 local function is_callable(value)

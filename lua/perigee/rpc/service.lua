@@ -16,15 +16,19 @@ local M <const> = {}
 local Service <const> = { __name = "perigee.rpc.Service" }
 Service.__index = Service
 
---- What the caller is told of an error: a fault as it is, of all else nothing but that it happened.
+--- Keeps a fault as it is, and an interruption of the task, which is none; of an error, its text and where it was.
 local function report(failure)
-  if fault.is(failure) then return failure end
+  if fault.is(failure) or type(failure) == "userdata" then return failure end
   return { failure = failure, traceback = debug.traceback("", 2):gsub("^\n", "") }
 end
 
+--- What the caller is told of an error: nothing but that it has happened.
 local function internal(name, raised)
   if fault.is(raised) then return raised end
-  log.error("a method has failed", { method = name, reason = tostring(raised.failure), traceback = raised.traceback })
+  if type(raised) == "userdata" then error(raised, 0) end
+  local is_reported <const> = type(raised) == "table"
+  log.error("a method has failed", { method = name, reason = tostring(is_reported and raised.failure or raised),
+    traceback = is_reported and raised.traceback or nil })
   return fault.new(codes.INTERNAL, "internal error")
 end
 
@@ -54,7 +58,7 @@ function Service:invoke(name, ...)
   if not method then
     return false, fault.new(codes.NOT_FOUND, ("there is no method %s"):format(tostring(name)))
   end
-  if not method.is_vararg and select("#", ...) > #method.parameters then
+  if select("#", ...) > method.most then
     return false, wrong_count(method, select("#", ...))
   end
   return finish(name, xpcall(method.call, report, ...))
@@ -67,11 +71,15 @@ local function by_position(parameters, count)
   return count
 end
 
---- Arguments by the parameters' names: a table with n, or nil and the fault.
-local function by_name(method, named)
-  local arguments <const>, known <const> = { n = #method.parameters }, {}
+--- Arguments by the parameters' names, of which the first `count` are given already: a table with n, or nil and the
+--- fault.
+local function by_name(method, named, count)
+  local arguments <const>, known <const> = { n = math.max(#method.parameters, count) }, {}
   for index, name in ipairs(method.parameters) do
     known[name] = true
+    if named[name] ~= nil and index <= count then
+      return nil, fault.new(codes.INVALID_PARAMETERS, ("%s is given %s twice"):format(method.name, name))
+    end
     if named[name] ~= null then arguments[index] = named[name] end
   end
   for name in pairs(named) do
@@ -93,9 +101,10 @@ function Service:call(name, parameters, named)
   if not named or not self.methods[name] then
     return self:invoke(name, table.unpack(parameters, 1, by_position(parameters, parameters.n or #parameters)))
   end
-  local arguments <const>, wrong <const> = by_name(self.methods[name], named)
+  local count <const> = parameters.n or #parameters
+  local arguments <const>, wrong <const> = by_name(self.methods[name], named, count)
   if not arguments then return false, wrong end
-  table.move(parameters, 1, parameters.n or #parameters, 1, arguments)
+  table.move(parameters, 1, count, 1, arguments)
   return self:invoke(name, table.unpack(arguments, 1, arguments.n))
 end
 
@@ -122,6 +131,8 @@ end
 function Service:app(options)
   return require "perigee.rpc.http".app(self, options)
 end
+
+local ORDER <const> = { "http", "msgpack", "connection" }
 
 local protocols <const> = {
   http = function(self, urls, options)
@@ -153,14 +164,12 @@ end
 function Service:serve(targets)
   check_targets(targets)
   local servers <const> = {}
-  for name, at in pairs(targets) do
-    if name ~= "options" then
-      local message, code
-      servers[name], message, code = protocols[name](self, at, targets.options or {})
-      if not servers[name] then
-        for _, server in pairs(servers) do server:close() end
-        return nil, message, code
-      end
+  for _, name in ipairs(ORDER) do
+    local message, code
+    if targets[name] then servers[name], message, code = protocols[name](self, targets[name], targets.options or {}) end
+    if message then
+      for _, server in pairs(servers) do server:close() end
+      return nil, message, code
     end
   end
   return servers

@@ -35,6 +35,14 @@ function Writer:write(bytes)
   return self.conn:write(bytes)
 end
 
+--- Waits while the peer is slow.
+---@return true? written
+---@return string? message
+---@return string? code
+function Writer:drain()
+  return write_in_turn(self, "")
+end
+
 ---@param conn perigee.Connection
 ---@return perigee.rpc.Writer
 function M.new(conn)

@@ -136,8 +136,10 @@ describe("MessagePack-RPC", function()
     local conns <const> = {}
     local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
       conns[#conns + 1] = conn
-      conn:read(40)
-      if #conns > 1 then conn:write(msgpack.encode_list(1, 1, nil, "again")) conn:read_all() end
+      if #conns == 1 then return conn:read(40) end
+      local _ <const>, id <const> = msgpack.reader(conn, { list = true }):next()
+      conn:write(msgpack.encode_list(1, id, nil, "again"))
+      conn:read_all()
     end))
     local remote <close> = rpc.connect(tostring(server.address))
     local codes <const> = {}
@@ -153,11 +155,11 @@ describe("MessagePack-RPC", function()
   it("refuses what is no request, and says why", function()
     for bytes, why in pairs {
       [msgpack.encode_list(7, 1, "add", {})] = "a message begins with 0 or 2",
-      [msgpack.encode_list(0, -1, "add", { 1 })] = "the id of a message is an integer from 0 to 4294967295",
-      [msgpack.encode_list(0, 1, 5, { 1 })] = "the name of a method is a string",
-      [msgpack.encode_list(0, 1, "add", 5)] = "the parameters of a method are an array",
-      ["\xc1"] = "byte",
-      ["\x05"] = "array",
+      [msgpack.encode_list(0, -1, "add", { 1 })] = "an id from 0 to 4294967295",
+      [msgpack.encode_list(0, 1, 5, { 1 })] = "a method's name",
+      [msgpack.encode_list(0, 1, "add", 5)] = "an array expected",
+      ["\xc1"] = "byte 1",
+      ["\x05"] = "an array expected",
     } do
       local server <close>, url <const> = serve()
       local conn <close> = assert(net.connect(url))

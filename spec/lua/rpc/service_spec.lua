@@ -60,6 +60,7 @@ describe("a service of methods", function()
     assert.same({ "add takes 2 parameters, not 3", -32602 },
       { fault_of("add", { 1, 2, 3 }).message, rpc.codes.INVALID_PARAMETERS })
     assert.equal("add has no parameter z", fault_of("add", nil, { z = 1 }).message)
+    assert.equal("add is given x twice", fault_of("add", { 1 }, { x = 1, y = 2 }).message)
   end)
 
   it("gives the faults that methods raise as they are", function()

@@ -1,0 +1,172 @@
+--- The client's side of protocols that have many calls in flight on one connection: it is made with the first call, and
+--- made again with the next one when it has broken; after attempts that failed, not before some time has passed.
+
+local core <const> = require "core.task"
+local in_flight <const> = require "perigee.rpc.in_flight"
+
+local SECONDS <const> = 30   -- default time of a call
+local QUIET <const> = 1      -- seconds without a call, after which it is looked whether the server is still there
+local LOOK <const> = 0.001   -- seconds that this takes
+local NOBODY <const> = false -- an id that no answer has
+local ID_MAX <const> = 0xffffffff
+local PAUSE <const>, PAUSE_MAX <const> = 0.05, 5 -- seconds after the first attempt that failed, and at most
+
+local M <const> = {}
+
+--- How a protocol is spoken.
+---@class perigee.rpc.Protocol
+---@field open fun(url: string, options: table, seconds: number): perigee.rpc.Link?, string?, string?
+---@field encode fun(name: string, arguments: table, id: integer?): string a notification when there is no id
+
+--- A connection that a protocol has opened.
+---@class perigee.rpc.Link
+---@field receive fun(seconds: number): any, ... the id of an answer, and ok and the result; or nil, message, code
+---@field send fun(bytes: string): true?, string?, string?
+---@field is_open fun(): boolean
+---@field close fun()
+---@field calls perigee.rpc.InFlight
+---@field used number when there was a call, on the loop's clock
+
+---@class perigee.rpc.Pipelined
+---@field url string
+---@field options table
+---@field protocol perigee.rpc.Protocol
+---@field id integer of the last call
+---@field link perigee.rpc.Link?
+---@field connecting perigee.Waitlist? of those who wait for another one's attempt
+---@field failed { message: string, code: string, count: integer, until_: number }? attempts since the last connection
+local Client <const> = { __name = "perigee.rpc.Client" }
+Client.__index = Client
+
+local function note_failure(self, message, code)
+  local count <const> = (self.failed and self.failed.count or 0) + 1
+  local pause <const> = math.min(PAUSE * 2 ^ (count - 1), PAUSE_MAX) * (0.5 + math.random() / 2)
+  self.failed = { message = message, code = code, count = count, until_ = core.now() + pause }
+  return nil, message, code
+end
+
+local function open(self, seconds)
+  local failed <const> = self.failed
+  local pause <const> = failed and failed.until_ - core.now() or 0
+  if failed and pause >= seconds then return nil, failed.message, failed.code end
+  if pause > 0 then core.sleep(pause) end
+  local link <const>, message <const>, code <const> =
+    self.protocol.open(self.url, self.options, seconds - math.max(pause, 0))
+  if not link then return note_failure(self, message, code) end
+  link.calls, link.used = in_flight.new(link.receive), core.now()
+  self.link, self.failed = link, nil
+  return link
+end
+
+local function connect(self, seconds)
+  self.connecting = core.waitlist()
+  local _ <close> = setmetatable({}, { __close = function()
+    self.connecting:wake(math.huge)
+    self.connecting = nil
+  end })
+  local link <const>, message <const>, code <const> = open(self, seconds)
+  if link and self.is_closed then
+    link.close()
+    return nil, "the client is closed", "closed"
+  end
+  return link, message, code
+end
+
+local function drop(self, link)
+  link.close()
+  if self.link == link then self.link = nil end
+end
+
+--- A server that has gone is noticed before a call is lost to it.
+local function is_alive(link)
+  if link.calls.failure or not link.is_open() then return false end
+  if link.calls.count > 0 or core.now() - link.used < QUIET then return true end
+  local slot <close> = link.calls:open(NOBODY)
+  link.calls:wait(slot, LOOK)
+  return not link.calls.failure
+end
+
+--- The connection, made if need be. Of those that wait for one attempt all get its end.
+local function link_within(self, seconds)
+  if self.is_closed then return nil, "the client is closed", "closed" end
+  if self.connecting then
+    if not self.connecting:wait(seconds) then return nil, "no connection in time", "timeout" end
+    if self.is_closed then return nil, "the client is closed", "closed" end
+    if not self.link and self.failed then return nil, self.failed.message, self.failed.code end
+  end
+  local link <const> = self.link
+  if link and is_alive(link) then return link end
+  if link then drop(self, link) end
+  return connect(self, seconds)
+end
+
+local function fail(self, name, message, code)
+  return nil, ("call %s at %s: %s"):format(name, self.url, message), code
+end
+
+local function finish(self, link, name, ok, ...)
+  if ok ~= nil then return ok, ... end
+  local message <const>, code <const> = ...
+  if link.calls.failure then drop(self, link) end
+  return fail(self, name, message, code)
+end
+
+--- Calls a method and waits for its answer. Raises for arguments that cannot be encoded.
+---@param name string
+---@param arguments table with n
+---@param seconds number? at most, default 30
+---@return boolean? ok nil: there is no answer
+---@return any result the perigee.rpc.Fault when not ok; the message when there is no answer
+---@return string? code "timeout" "closed" "refused" "protocol" ...: after those the call may have been done or not
+function Client:call(name, arguments, seconds)
+  local began <const> = core.now()
+  seconds = seconds or self.options.timeout or SECONDS
+  self.id = self.id % ID_MAX + 1
+  local id <const> = self.id
+  local bytes <const> = self.protocol.encode(name, arguments, id)
+  local link <const>, message <const>, code <const> = link_within(self, seconds)
+  if not link then return fail(self, name, message, code) end
+  link.used = core.now()
+  local slot <close> = link.calls:open(id)
+  local sent <const>, why <const>, short <const> = link.send(bytes)
+  if not sent then
+    link.calls:fail(why, short)
+    return finish(self, link, name, nil, why, short)
+  end
+  return finish(self, link, name, link.calls:wait(slot, seconds - (core.now() - began)))
+end
+
+--- Calls a method without an answer.
+---@param name string
+---@param arguments table with n
+---@return true? sent
+---@return string? message
+---@return string? code
+function Client:notify(name, arguments)
+  local bytes <const> = self.protocol.encode(name, arguments)
+  local link <const>, message <const>, code <const> = link_within(self, self.options.timeout or SECONDS)
+  if not link then return fail(self, name, message, code) end
+  local sent <const>, why <const>, short <const> = link.send(bytes)
+  if not sent then return fail(self, name, why, short) end
+  return true
+end
+
+--- Closes the connection: calls that wait fail with "closed".
+function Client:close()
+  self.is_closed = true
+  if not self.link then return end
+  self.link.calls:fail("the client is closed", "closed")
+  drop(self, self.link)
+end
+
+Client.__close, Client.__gc = Client.close, Client.close
+
+---@param url string
+---@param options table timeout: seconds of a call, default 30
+---@param protocol perigee.rpc.Protocol
+---@return perigee.rpc.Pipelined
+function M.new(url, options, protocol)
+  return setmetatable({ url = url, options = options, protocol = protocol, id = 0 }, Client)
+end
+
+return M

@@ -1,0 +1,30 @@
+--- XML-RPC (http://xmlrpc.com/spec.md): the text of a call to the text of its answer.
+
+local fault <const> = require "perigee.rpc.fault"
+local log <const> = require "perigee.log"
+local xmlrpc <const> = require "perigee.codec.xmlrpc"
+
+local codes <const> = fault.codes
+
+local M <const> = {}
+
+local function refuse(wrong)
+  return xmlrpc.encode_fault(wrong.code, wrong.message)
+end
+
+--- The answer to a call: a value or a fault.
+---@param service perigee.rpc.Service
+---@param text string what a client has sent
+---@return string
+function M.answer(service, text)
+  local name <const>, parameters <const> = xmlrpc.decode_call(text)
+  if not name then return xmlrpc.encode_fault(codes.PARSE, tostring(parameters)) end
+  local ok <const>, result <const> = service:call(name, parameters)
+  if not ok then return refuse(result) end
+  local encoded <const>, answer <const> = pcall(xmlrpc.encode_response, result)
+  if encoded then return answer end
+  log.error("what a method returned cannot be sent", { method = name, reason = answer })
+  return refuse(fault.new(codes.INTERNAL, "internal error"))
+end
+
+return M
