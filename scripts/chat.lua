@@ -1,15 +1,17 @@
 --- Chat: rooms for everybody, by nc and by browser.
 ---   nc 127.0.0.1 8800          a line is said, /help lists the commands
 ---   http://127.0.0.1:8801      the page
---- Rooms survive a reload, and so does everybody in them: lines are heard by the newest code.
+--- Rooms survive a reload, and so does everybody in them: lines are heard by the newest code. All workers share the rooms,
+--- and with --set chat.bus=redis://HOST machines do.
 
-local fanout <const> = require "perigee.fanout"
 local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"
+local rooms <const> = require "chat.rooms"
 local service <const> = require "perigee.service"
 
 local options <const> = service.options {
   listen = "tcp://127.0.0.1:8800", page = "http://127.0.0.1:8801", history = 100, line_limit = 4000, rooms_limit = 100,
+  bus = "local:",
 }
 
 local HELP <const> = "* /join ROOM, /nick NAME, /who, /rooms, /quit; anything else is said to the room"
@@ -17,49 +19,30 @@ local BACKLOG <const> = 65536 + options.history * (options.line_limit + 100) -- 
 
 --- A client is data alone, so that it outlives the code: { member =, form =, name =, room = }, where `member` is its
 --- connection or WebSocket, and `form` what a fan-out sends it.
-local rooms <const> = service.state "rooms" -- by name: { name =, fanout =, history =, names = }
 local names <const> = service.state "names" -- clients by their names in lower case
 
 local function tell(client, text)
   if client.form then client.member:write(text, "\n") else client.member:send(text) end
 end
 
-local function say(room, line)
-  table.insert(room.history, line)
-  while #room.history > options.history do table.remove(room.history, 1) end
-  room.fanout:write(line)
-end
-
-local function sorted(set)
-  local list <const> = {}
-  for name in pairs(set) do list[#list + 1] = name end
-  table.sort(list)
-  return table.concat(list, ", "), #list
-end
-
 local function leave(client)
   local room <const> = client.room
   client.room = nil
   room.fanout:remove(client.member)
-  room.names[client.name] = nil
-  if next(room.names) then return say(room, ("* %s has left"):format(client.name)) end
-  if room.name ~= "lobby" then rooms[room.name] = nil end
+  rooms.go(room, client.name)
 end
 
 --- The history goes out at once, as one text, and nothing that is said meanwhile can come before it or be missed.
 local function join(client, name)
-  if not rooms[name] then
-    if select(2, sorted(rooms)) >= options.rooms_limit then return tell(client, "* there are too many rooms") end
-    rooms[name] = { name = name, fanout = fanout.new { limit = BACKLOG }, history = {}, names = {} }
-  end
-  local room <const> = rooms[name]
+  local room <const> = rooms.find(name, options.rooms_limit)
+  if not room then return tell(client, "* there are too many rooms") end
   if room == client.room then return tell(client, "* you are in " .. name .. " already") end
   if client.room then leave(client) end
-  client.room, room.names[client.name] = room, true
+  client.room = room
   room.fanout:add(client.member, client.form)
   local lines <const> = table.move(room.history, 1, #room.history, 2, { "* you are in " .. name })
   tell(client, table.concat(lines, "\n"))
-  say(room, ("* %s has come"):format(client.name))
+  rooms.come(room, client.name)
 end
 
 --- Takes a name that nobody has, and returns true; says why when it cannot be taken.
@@ -68,24 +51,35 @@ local function take_name(client, name)
     return tell(client,
       "* a name has 1 to 24 bytes, without spaces, commas and colons, and begins with neither / nor *")
   end
-  local holder <const> = names[name:lower()] or client
-  if holder ~= client then return tell(client, ("* %s is taken, choose another name"):format(name)) end
+  local lower <const> = name:lower()
+  if (names[lower] or client) ~= client or rooms.away[lower] then
+    return tell(client, ("* %s is taken, choose another name"):format(name))
+  end
   if client.name then names[client.name:lower()] = nil end
-  names[name:lower()] = client
+  names[lower] = client
   local old <const>, room <const> = client.name, client.room
   client.name = name
-  if not room then return true end
-  room.names[old] = nil
-  room.names[name] = true
-  say(room, ("* %s is now %s"):format(old, name))
+  if room then rooms.rename(room, old, name) end
   return true
 end
+
+--- Somebody at another process has taken the same name, in the same moment: ours gets another one.
+local function give_way(lower)
+  local client <const> = names[lower]
+  if not client then return end
+  local number = 2
+  while names[lower .. number] or rooms.away[lower .. number] do number = number + 1 end
+  tell(client, ("* %s is taken by somebody who was quicker"):format(client.name))
+  take_name(client, client.name .. number)
+end
+
+rooms.open { bus = options.bus, history = options.history, backlog = BACKLOG, on_clash = give_way }
 
 local commands <const> = {}
 
 function commands.help(client) tell(client, HELP) end
-function commands.who(client) tell(client, "* here: " .. sorted(client.room.names)) end
-function commands.rooms(client) tell(client, "* rooms: " .. sorted(rooms)) end
+function commands.who(client) tell(client, "* here: " .. rooms.sorted(client.room.names)) end
+function commands.rooms(client) tell(client, "* rooms: " .. rooms.list()) end
 function commands.nick(client, name) take_name(client, name) end
 
 function commands.join(client, name)
@@ -122,7 +116,7 @@ local hear <const> = service.live("hear", function(client, typed)
   if line:sub(1, 1) == "/" then
     tell(client, "* there is no such command. " .. HELP)
   elseif line ~= "" then
-    say(client.room, ("%s: %s"):format(client.name, line))
+    rooms.say(client.room, ("%s: %s"):format(client.name, line))
   end
 end)
 
