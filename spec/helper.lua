@@ -8,6 +8,8 @@ local M <const> = {}
 
 -- The loop makes its descriptor for signals with the first one that is watched: before any test counts descriptors.
 system.on_signal("WINCH", function() end):stop()
+-- The memory that local: means is held until the process ends.
+require "perigee.place".memory()
 
 --- Whether this is the build with 7-byte blocks: sizes that would take minutes there are cut by the specs.
 M.is_tiny = system.versions().tiny
@@ -24,6 +26,11 @@ function M.eventually(condition, seconds)
     if task.now() > deadline then error("the condition did not come true in time", 2) end
     task.sleep(0.002)
   end
+end
+
+--- Connections that the HTTP client keeps for the next request are not what a test leaves behind.
+local function close_idle_connections()
+  require("core.http_client").close_idle()
 end
 
 local function open_descriptors()
@@ -51,12 +58,14 @@ end
 function M.leaves_nothing(before_each, after_each)
   local before
   before_each(function()
+    close_idle_connections()
     collectgarbage()
     before = describe_counts(alive())
   end)
   after_each(function()
     local after
     local clean <const> = pcall(M.eventually, function()
+      close_idle_connections()
       collectgarbage()
       after = describe_counts(alive())
       return after == before

@@ -5,7 +5,9 @@
 #include "http/websocket.h"
 #include "io/child.h"
 #include "io/drain.h"
+#include "io/durable.h"
 #include "io/handshake.h"
+#include "io/http_client.h"
 #include "io/resolver.h"
 
 #include <errno.h>
@@ -113,6 +115,7 @@ int runtime_free(struct runtime *runtime) {
     runtime->L = NULL;
     scope_drop(runtime->scope); /* whose runtime finalizers have looked for until now */
     int result = offloading_free(runtime->offloading);
+    if (durable_end_all(&runtime->loop) < 0) result = -1; /* its requests may have tasks that wait */
     while (left) { /* only now: a handle that is collected at the close still looks at its task */
         struct task *task = left;
         left = task->next;
@@ -123,6 +126,7 @@ int runtime_free(struct runtime *runtime) {
     child_stop_all(&runtime->loop);
     drain_stop_all(&runtime->loop);
     if (runtime->resolver) resolver_free(runtime->resolver);
+    if (runtime->http_client) http_client_free(runtime->http_client);
     if (runtime->websockets) websocket_memory_trim(runtime->websockets);
     free(runtime->websockets);
     free(runtime->tickets);

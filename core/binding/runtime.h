@@ -29,6 +29,7 @@ struct runtime {
     struct websocket_memory *websockets; /* NULL until it is needed */
     struct offloading *offloading;       /* NULL until it is needed */
     struct tls_tickets *tickets;         /* NULL until it is needed */
+    struct http_client *http_client;     /* NULL until it is needed */
     int threads;                         /* registry reference of the table that anchors the coroutines */
     int on_failure;    /* registry reference of Lua's function for errors of tasks; LUA_NOREF: stderr */
     int request_class; /* registry reference of the metatable of HTTP requests; 0: there is none yet */
@@ -43,7 +44,7 @@ struct runtime {
 };
 
 struct runtime *runtime_new(void); /* with the standard libraries; NULL with errno */
-/* 0; or -1 when a thread of task.offload could not be ended: the process is to end by _exit(2). */
+/* 0; or -1 when a thread (of task.offload, of core.durable) could not be ended: the process is to end by _exit(2). */
 int runtime_free(struct runtime *runtime);
 static inline struct runtime *task_runtime(const struct task *task) {
     return task->home->runtime;

@@ -12,6 +12,8 @@ for height, floor in ipairs(floors) do heights[floor] = height end
 local guarded <const> = {
   { headers = { "^ev%.h$", "^ev%+%+%.h$" }, what = "libev", floors = { io = true } },
   { headers = { "^ares" }, what = "c-ares", floors = { io = true } },
+  { headers = { "^lmdb%.h$" }, what = "LMDB", floors = { system = true } },
+  { headers = { "^curl/" }, what = "libcurl", floors = { io = true } },
   { headers = { "^openssl/ssl", "^openssl/tls", "^openssl/bio", "^openssl/x509", "^openssl/pem" },
     what = "OpenSSL's SSL", floors = { io = true } },
   { headers = { "^openssl/" }, what = "OpenSSL", floors = { io = true, http = true, binding = true } },

@@ -6,6 +6,7 @@
 --- a response says for itself. A response can be raised too: error(http.error(404)).
 
 local app <const> = require "perigee.http.app"
+local client <const> = require "perigee.http.client"
 local response <const> = require "perigee.http.response"
 local middleware <const> = require "perigee.http.middleware"
 require "perigee.http.request"
@@ -14,6 +15,8 @@ local M <const> = {
   app = app.new,
   serve = require("perigee.http.serve").serve,
   signer = require("perigee.http.cookie").signer,
+  request = client.request,
+  close_idle = client.close_idle,
 }
 
 for _, name in ipairs { "response", "of", "text", "html", "xml", "json", "created", "no_content", "redirect", "error",
@@ -22,6 +25,6 @@ for _, name in ipairs { "response", "of", "text", "html", "xml", "json", "create
 end
 M.is_response = response.is
 
-for _, name in ipairs { "basic_auth", "bearer_auth", "cors", "request_id" } do M[name] = middleware[name] end
+for _, name in ipairs { "basic_auth", "bearer_auth", "cors", "equal", "request_id" } do M[name] = middleware[name] end
 
 return M
