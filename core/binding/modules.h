@@ -16,7 +16,10 @@ int luaopen_core_datagram(lua_State *L);
 int luaopen_core_descriptor(lua_State *L);
 int luaopen_core_system(lua_State *L);
 int luaopen_core_json(lua_State *L);
+int luaopen_core_msgpack(lua_State *L);
+int luaopen_core_resp(lua_State *L);
 int luaopen_core_http(lua_State *L);
+int luaopen_core_http_client(lua_State *L);
 int luaopen_core_multipart(lua_State *L);
 int luaopen_core_digest(lua_State *L);
 int luaopen_core_routes(lua_State *L);
@@ -29,6 +32,7 @@ int luaopen_core_watchdog(lua_State *L);
 int luaopen_core_terminal(lua_State *L);
 int luaopen_core_screen(lua_State *L);
 int luaopen_core_file_watch(lua_State *L);
+int luaopen_core_durable(lua_State *L);
 
 extern const luaL_Reg core_modules[]; /* all of them, ended by {NULL, NULL} */
 
@@ -46,6 +50,7 @@ void offload_open(lua_State *L);
 void connect_open(lua_State *L); /* makes the class that connecting needs */
 /* Adds what is about the process's user to the module on top of the stack. */
 void system_user_open(lua_State *L);
+void system_lock_open(lua_State *L); /* the same for paths and locks on files */
 
 /* Replaces coroutine.resume and coroutine.wrap in the global table. */
 void coroutine_open(lua_State *L);

@@ -64,6 +64,7 @@ static void loop_on_prepare(struct ev_loop *ev, ev_prepare *watcher, int events)
     if (loop->turn) loop->turn(loop->turn_context);
     dirty_flush(&loop->dirty_connections);
     dirty_flush(&loop->dirty_datagrams);
+    dirty_flush(&loop->dirty_durables); /* after those whose flush may wake tasks */
     if (loop->restless || loop->dirty_connections.first || loop->dirty_datagrams.first) ev_idle_start(ev, &loop->idle);
     else if (ev_is_active(&loop->idle)) ev_idle_stop(ev, &loop->idle);
     loop_set_alarm(loop);
@@ -84,6 +85,7 @@ int loop_init(struct loop *loop) {
     *loop = (struct loop){.reserve = -1};
     loop->dirty_connections.end = &loop->dirty_connections.first;
     loop->dirty_datagrams.end = &loop->dirty_datagrams.first;
+    loop->dirty_durables.end = &loop->dirty_durables.first;
     loop->ev = ev_loop_new(EVFLAG_NOENV | EVBACKEND_EPOLL); /* the default loop would reap everybody's children */
     if (!loop->ev) return errno = ENOSYS, -1;
     loop->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -98,6 +100,7 @@ int loop_init(struct loop *loop) {
 void loop_destroy(struct loop *loop) {
     pool_destroy(&loop->input);
     pool_destroy(&loop->output);
+    shared_drop(&loop->shared);
     timers_destroy(&loop->timers);
     free(loop->incoming);
     if (loop->reserve >= 0) close(loop->reserve);
@@ -131,6 +134,7 @@ void dirty_unmark(struct dirty_list *list, struct dirty *dirty) {
 void loop_trim(struct loop *loop) {
     pool_trim(&loop->input);
     pool_trim(&loop->output);
+    shared_drop(&loop->shared);
     timers_trim(&loop->timers);
     free(loop->incoming);
     loop->incoming = NULL;

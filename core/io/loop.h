@@ -5,6 +5,7 @@
 #define PERIGEE_IO_LOOP_H
 
 #include "bytes/pool.h"
+#include "bytes/shared.h"
 #include "io/timers.h"
 
 #include <ev.h>
@@ -25,18 +26,20 @@ struct loop {
     struct ev_loop *ev;
     double now; /* seconds, CLOCK_MONOTONIC, as of this pass */
     struct pool input, output;
+    struct shared shared; /* the messages of fan-outs */
     struct timers timers;
-    struct dirty_list dirty_connections, dirty_datagrams;
-    struct drain *drains;         /* see drain.h */
-    struct child_family *family;  /* see child.h; NULL: there never was a child */
-    struct handshake *handshakes; /* see handshake.h */
-    struct incoming *incoming;    /* memory for one batch of datagrams, see datagram.c */
-    int reserve;                  /* a spare descriptor, given up for a moment when none is left (see the listener) */
-    int restless;                 /* somebody wants another pass at once */
-    void (*turn)(void *context);  /* the scheduler's turn before sleep */
+    struct dirty_list dirty_connections, dirty_datagrams, dirty_durables;
+    struct drain *drains;            /* see drain.h */
+    struct child_family *family;     /* see child.h; NULL: there never was a child */
+    struct handshake *handshakes;    /* see handshake.h */
+    struct durable_writer *durables; /* see durable.h */
+    struct incoming *incoming;       /* memory for one batch of datagrams, see datagram.c */
+    int reserve;                 /* a spare descriptor, given up for a moment when none is left (see the listener) */
+    int restless;                /* somebody wants another pass at once */
+    void (*turn)(void *context); /* the scheduler's turn before sleep */
     void *turn_context;
     struct {
-        unsigned connections, listeners, datagrams, drains, handshakes, children; /* alive now */
+        unsigned connections, listeners, datagrams, drains, handshakes, children, durables; /* alive now */
         unsigned refused; /* clients turned away for lack of descriptors */
     } counts;
     struct {

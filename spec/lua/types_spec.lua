@@ -1,8 +1,8 @@
 --- The stubs under lua/types are what editors show. They are compared with what the binary really exports.
 
-local modules <const> = { "address", "buffer", "connection", "datagram", "descriptor", "digest", "fanout", "file_watch",
-  "http", "json", "listener", "multipart", "process", "routes", "screen", "serial", "system", "task", "terminal", "tls",
-  "websocket" }
+local modules <const> = { "address", "buffer", "connection", "datagram", "descriptor", "digest", "durable", "fanout",
+  "file_watch", "http", "http_client", "json", "listener", "msgpack", "multipart", "process", "resp", "routes",
+  "screen", "serial", "system", "task", "terminal", "tls", "websocket" }
 
 local function is_function(value, what)
   return type(value) == "function" and debug.getinfo(value, "S").what == what

@@ -118,7 +118,8 @@ function M.follow() end
 function M.tidy() end
 
 --- What is alive: tasks, connections, listeners, datagrams, drains (those of them that have bytes left to send:
---- sending), calls of offload that a thread works on or will (offloads); and refused clients since the start.
+--- sending), calls of offload that a thread works on or will (offloads), environments of core.durable that are open
+--- (durables); and refused clients since the start.
 ---@return table<string, integer>
 function M.counts() end
 
