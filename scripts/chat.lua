@@ -1,8 +1,8 @@
 --- Chat: rooms for everybody, by nc and by browser.
 ---   nc 127.0.0.1 8800          a line is said, /help lists the commands
 ---   http://127.0.0.1:8801      the page
---- Rooms survive a reload, and so does everybody in them: lines are heard by the newest code. All workers share the rooms,
---- and with --set chat.bus=redis://HOST machines do.
+--- Rooms survive a reload, and so does everybody in them: lines are heard by the newest code. All workers share the
+--- rooms, and with --set chat.bus=redis://HOST machines do.
 
 local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"

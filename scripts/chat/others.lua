@@ -1,5 +1,5 @@
---- What the processes that share a bus tell each other: events, which are tables that JSON can hold. Each hears those of
---- the others once, also across a reload, and in the order in which they were told.
+--- What the processes that share a bus tell each other: events, which are tables that JSON can hold. Each hears those
+--- of the others once, also across a reload, and in the order in which they were told.
 
 local bus <const> = require "perigee.bus"
 local json <const> = require "perigee.codec.json"

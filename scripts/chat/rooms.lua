@@ -1,5 +1,5 @@
---- The rooms: who is in them and what was said, in this process and in the others that share the bus. Whatever happens in
---- a room is an event: it happens here, and is told to the others, where it happens as well.
+--- The rooms: who is in them and what was said, in this process and in the others that share the bus. Whatever happens
+--- in a room is an event: it happens here, and is told to the others, where it happens as well.
 
 local fanout <const> = require "perigee.fanout"
 local log <const> = require "perigee.log"

@@ -208,7 +208,7 @@ describe("zeromq", function()
         [GOOD .. "\8\0"] = "a frame with the flags 0x08",
         [GOOD .. "\0\3abc"] = "a request without an empty part",
         [GOOD .. "\1\0\4\1\0"] = "a command within a message",
-        [GOOD .. "\2\xff\xff\xff\xff\xff\xff\xff\xff"] = "a frame of 18446744073709551615 bytes, where 16777216 are the limit",
+        [GOOD .. "\2" .. ("\xff"):rep(8)] = "a frame of 18446744073709551615 bytes, where 16777216 are the limit",
         [GOOD .. ("\1\0"):rep(1025)] = "a message of more than 1024 parts",
       } do
         logged = {}

@@ -43,8 +43,8 @@ describe("chat at several processes", function()
   --- Two processes that were given the same bus, and one that comes later.
   local function share(url)
     local arguments <const> = "--set chat.bus=" .. url
-    local first <close>, at <const> = start(arguments)
-    local second <close>, elsewhere <const> = start(arguments)
+    local _ <close>, at <const> = start(arguments)
+    local _ <close>, elsewhere <const> = start(arguments)
     local ann <const>, bob <const> = enter(at, "ann"), enter(elsewhere, "bob")
     ask_until(bob, "/who", "here: ann, bob")
     ask_until(ann, "/who", "here: ann, bob")

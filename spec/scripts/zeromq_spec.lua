@@ -101,7 +101,8 @@ describe("the zeromq script", function()
     local output <const>, status <const> = helper.run(command_of(directory, port))
     assert.equal(0, status, output)
     for number = 1, 5 do
-      assert.truthy(output:find(("Sent message #%d, received Stop saying message #%d\n"):format(number, number), 1, true))
+      local line <const> = ("Sent message #%d, received Stop saying message #%d\n"):format(number, number)
+      assert.truthy(output:find(line, 1, true))
     end
     process:signal "TERM"
     process:wait()

@@ -1,5 +1,5 @@
---- Calls in flight on one connection, by many tasks: no task of its own reads the answers. One of the callers does, gives
---- the others theirs, and hands the reading on when it has its own.
+--- Calls in flight on one connection, by many tasks: no task of its own reads the answers. One of the callers does,
+--- gives the others theirs, and hands the reading on when it has its own.
 
 local core <const> = require "core.task"
 

@@ -22,7 +22,8 @@ local clients <const> = {
 }
 
 local defaults <const> = {
-  http = "json", https = "json", ws = "websocket", wss = "websocket", tcp = "msgpack", tls = "msgpack", unix = "msgpack",
+  http = "json", https = "json", ws = "websocket", wss = "websocket",
+  tcp = "msgpack", tls = "msgpack", unix = "msgpack",
 }
 
 local function proxy_of(client, name)
@@ -87,10 +88,10 @@ local function protocol_of(url, given)
   error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:"):format(url), 3)
 end
 
---- A proxy: remote.add(2, 3) calls the method add, remote.math.sub(1, 2) math.sub. It connects when it is first called, and
---- again after the connection broke. A call raises the fault that the server answers with, a table { code, message, data }
---- whose tostring() is the message; and when no answer comes a table { code, message } whose code is a word, as of all
---- our failures.
+--- A proxy: remote.add(2, 3) calls the method add, remote.math.sub(1, 2) math.sub. It connects when it is first called,
+--- and again after the connection broke. A call raises the fault that the server answers with, a table { code, message,
+--- data } whose tostring() is the message; and when no answer comes a table { code, message } whose code is a word, as
+--- of all our failures.
 ---
 --- Options: protocol ("json", the default of http:// and https://; "xml"; "msgpack", that of tcp://, tls:// and unix:;
 --- "websocket", JSON-RPC on ws:// and wss://; "connection", Python's multiprocessing.connection), timeout (seconds of

@@ -126,8 +126,9 @@ end
 local function serve_connection(service, conn, options)
   conn.timeout = options.idle_timeout
   local session <const> = setmetatable({
-    service = service, invoke = service.invoke, conn = conn, calls = options.calls or CALLS, tasks = 1, ended = false, turn = core.waitlist(),
-    messages = msgpack.reader(conn, { list = "call", limit = options.limit }), output = writer.new(conn),
+    service = service, invoke = service.invoke, conn = conn, calls = options.calls or CALLS, tasks = 1,
+    ended = false, turn = core.waitlist(),
+    messages = msgpack.reader(conn, { list = "call", limit = options.limit }), output = writer.over(conn),
   }, Session)
   core.group(function(group)
     session.group = group
@@ -135,9 +136,9 @@ local function serve_connection(service, conn, options)
   end)
 end
 
---- Serves a service's methods. Requests of one connection are taken as they come, and run side by side as soon as one of
---- them waits; answers go out as they are ready. What a method spawns lives as long as its connection. An error is
---- { code, message, data } there.
+--- Serves a service's methods. Requests of one connection are taken as they come, and run side by side as soon as one
+--- of them waits; answers go out as they are ready. What a method spawns lives as long as its connection. An error is {
+--- code, message, data } there.
 ---
 --- Options: calls (of one connection that run at a time, default 100; more wait unread), limit (bytes of one message,
 --- default 1 MiB), idle_timeout (seconds that a client may be silent, default for ever), server (options of net.serve).

@@ -1,5 +1,5 @@
---- MessagePack-RPC over streams (github.com/msgpack-rpc/msgpack-rpc, spec.md): the client's side. Many tasks call on one
---- connection.
+--- MessagePack-RPC over streams (github.com/msgpack-rpc/msgpack-rpc, spec.md): the client's side. Many tasks call on
+--- one connection.
 
 local fault <const> = require "perigee.rpc.fault"
 local msgpack <const> = require "perigee.codec.msgpack"
@@ -34,13 +34,13 @@ local function open(url, options, seconds)
     server_name = options.server_name })
   if not conn then return nil, message, code end
   local messages <const> = msgpack.reader(conn, { list = true, limit = options.limit })
-  local output <const> = writer.new(conn)
+  local output <const> = writer.over(conn)
   return {
     receive = function(left)
       conn.timeout = left
       return answer_of(messages:next())
     end,
-    send = function(bytes) return output:write(bytes) end,
+    send = function(bytes, left) return output:write(left, bytes) end,
     is_open = function() return conn.is_open end,
     close = function() conn:close() end,
   }
@@ -51,8 +51,8 @@ local function encode(name, arguments, id)
   return msgpack.encode_call(arguments, NOTIFICATION, name)
 end
 
---- A client; it connects with the first call. Options: timeout (seconds of a call, default 30), limit (bytes of an answer,
---- default 1 MiB), and of tls:// tls and server_name as in net.connect.
+--- A client; it connects with the first call. Options: timeout (seconds of a call, default 30), limit (bytes of an
+--- answer, default 1 MiB), and of tls:// tls and server_name as in net.connect.
 ---@param url string tcp:// tls:// unix:
 ---@param options table?
 ---@return perigee.rpc.Pipelined

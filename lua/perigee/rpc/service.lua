@@ -1,5 +1,5 @@
---- A service: methods, and how one is called whatever the protocol. What a method returns is the answer; what goes wrong
---- in it is a fault.
+--- A service: methods, and how one is called whatever the protocol. What a method returns is the answer; what goes
+--- wrong in it is a fault.
 
 local fault <const> = require "perigee.rpc.fault"
 local introspection <const> = require "perigee.rpc.introspection"

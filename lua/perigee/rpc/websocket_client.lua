@@ -5,7 +5,7 @@ local null <const> = require "perigee.codec.json".null
 local pipelined <const> = require "perigee.rpc.pipelined"
 local task <const> = require "perigee.task"
 local websocket <const> = require "perigee.websocket"
-local sender <const> = require "perigee.rpc.websocket".sender
+local writer <const> = require "perigee.rpc.writer"
 
 local M <const> = {}
 
@@ -26,10 +26,10 @@ local function open(url, options, seconds)
   local socket <const>, message <const>, code <const> = websocket.connect(url, { timeout = seconds, tls = options.tls,
     server_name = options.server_name, headers = options.headers, limit = options.limit })
   if not socket then return nil, message, code end
-  local output <const> = sender(socket)
+  local output <const> = writer.new(function(text) return socket:send(text) end)
   return {
     receive = function(left) return receive(socket, left) end,
-    send = function(text) return output:send(text) end,
+    send = function(text, left) return output:write(left, text) end,
     is_open = function() return socket.is_open end,
     close = function() socket:close() end,
   }

@@ -1,52 +1,70 @@
---- Writing by many tasks on one connection: whole messages, one after the other. What there is room for is written at once;
---- only when a peer is slow the tasks wait for it, in their order.
+--- Sending by many tasks on one connection: whole messages, one after the other. What there is room for is sent at once;
+--- only when a peer is slow the tasks wait for it, and for each other.
 
 local core <const> = require "core.task"
+
+local AROUND <const> = 256 -- bytes at most that a format puts around a message
 
 local M <const> = {}
 
 ---@class perigee.rpc.Writer
----@field conn perigee.Connection
+---@field conn perigee.Connection? underneath, when it is known whether it has room
 ---@field room integer bytes that the connection queues before a writer waits
+---@field send fun(bytes: string, ...: any): true?, string?, string? may wait for the peer
 ---@field busy boolean a task waits for the peer
 ---@field turn perigee.Waitlist
 local Writer <const> = { __name = "perigee.rpc.Writer" }
 Writer.__index = Writer
 
-local function write_in_turn(self, bytes)
-  while self.busy do
-    self.turn:wait()
-  end
-  local _ <close> = setmetatable({}, { __close = function()
-    self.busy = false
-    self.turn:wake()
-  end })
-  self.busy = true
-  return self.conn:write(bytes)
+--- The task whose turn it is no longer waits.
+function Writer:__close()
+  self.busy = false
+  self.turn:wake()
 end
 
---- Writes a message.
+local function send_in_turn(self, ...)
+  while self.busy do self.turn:wait() end
+  local _ <close> = self
+  self.busy = true
+  return self.send(...)
+end
+
+--- Sends a message.
+---@param seconds number? that this may take, default for ever; a message that was not sent by then has not begun, or is
+--- queued as a whole
 ---@param bytes string
----@return true? written
+---@param ... any passed to `send`
+---@return true? sent
 ---@return string? message
 ---@return string? code
-function Writer:write(bytes)
-  if self.busy or self.conn.queued + #bytes > self.room then return write_in_turn(self, bytes) end
-  return self.conn:write(bytes)
+function Writer:write(seconds, bytes, ...)
+  if not self.busy and self.conn and self.conn.queued + #bytes <= self.room then return self.send(bytes, ...) end
+  if seconds then return core.deadline(math.max(seconds, 0), send_in_turn, self, bytes, ...) end
+  return send_in_turn(self, bytes, ...)
 end
 
 --- Waits while the peer is slow.
----@return true? written
+---@return true? drained
 ---@return string? message
 ---@return string? code
 function Writer:drain()
-  return write_in_turn(self, "")
+  return send_in_turn(self, "")
 end
 
----@param conn perigee.Connection
+---@param send fun(bytes: string, ...: any): true?, string?, string?
 ---@return perigee.rpc.Writer
-function M.new(conn)
-  return setmetatable({ conn = conn, room = conn.high_water, busy = false, turn = core.waitlist() }, Writer)
+function M.new(send)
+  return setmetatable({ send = send, busy = false, turn = core.waitlist() }, Writer)
+end
+
+--- The same for a connection, into which `send` puts a message at once when there is room.
+---@param conn perigee.Connection
+---@param send (fun(bytes: string, ...: any): true?, string?, string?)? default conn:write
+---@return perigee.rpc.Writer
+function M.over(conn, send)
+  local self <const> = M.new(send or function(bytes) return conn:write(bytes) end)
+  self.conn, self.room = conn, math.max(conn.high_water - AROUND, 0)
+  return self
 end
 
 return M

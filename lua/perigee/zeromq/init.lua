@@ -4,9 +4,9 @@
 ---   local asking = zeromq.req()   asking:connect "tcp://127.0.0.1:6789"   print(asking:request "hello")
 ---   local news = zeromq.pub()     news:bind "tcp://127.0.0.1:6790"        news:send("cats", "siamese")
 ---   local sub = zeromq.sub "cats" sub:connect "tcp://127.0.0.1:6790"      print(sub:receive())
---- Every socket binds and connects, as often as wanted: socket:bind(urls, options of net.serve), socket:connect(url, options
---- of net.connect), socket:close(). It connects again when a connection has ended. A socket belongs to the version of
---- the service that has made it.
+--- Every socket binds and connects, as often as wanted: socket:bind(urls, options of net.serve), socket:connect(url,
+--- options of net.connect), socket:close(). It connects again when a connection has ended. A socket belongs to the
+--- version of the service that has made it.
 
 local publish <const> = require "perigee.zeromq.publish"
 local request <const> = require "perigee.zeromq.request"

@@ -1,5 +1,5 @@
---- Publish and subscribe: PUB and XPUB send to those who want it, SUB receives. A message's first part is its topic; who
---- subscribes to a prefix gets all topics that begin with it.
+--- Publish and subscribe: PUB and XPUB send to those who want it, SUB receives. A message's first part is its topic;
+--- who subscribes to a prefix gets all topics that begin with it.
 
 local sockets <const> = require "perigee.zeromq.socket"
 local channel <const> = require "perigee.task.channel"
@@ -16,7 +16,7 @@ local M <const> = {}
 
 ---@class perigee.zeromq.Pub: perigee.zeromq.Socket
 ---@field dropped integer messages that slow subscribers have missed
----@field package wants table<string, table<perigee.zeromq.Peer, integer>> how often each peer has subscribed, by prefixes
+---@field package wants table<string, table<perigee.zeromq.Peer, integer>> how often each has subscribed, by prefixes
 ---@field package sizes table<integer, integer> how many prefixes there are of each length
 ---@field package queued integer
 ---@field package on_subscribe (fun(topic: string, is_on: boolean))?
@@ -197,8 +197,8 @@ end
 
 Sub.__close, Sub.__gc = Sub.close, Sub.close
 
---- A socket that receives what is published. Options: waiting (messages that may wait for a receiver, default 1000; then
---- the publishers wait, or leave some out), limit (bytes of a message, default 16 MiB).
+--- A socket that receives what is published. Options: waiting (messages that may wait for a receiver, default 1000;
+--- then the publishers wait, or leave some out), limit (bytes of a message, default 16 MiB).
 ---@param topics string|string[]|nil prefixes to subscribe to
 ---@param options { waiting: integer?, limit: integer? }?
 ---@return perigee.zeromq.Sub

@@ -1,4 +1,5 @@
---- What all kinds of sockets have: peers that come and go, at addresses that are bound and at those that it connects to.
+--- What all kinds of sockets have: peers that come and go, at addresses that are bound and at those that it connects
+--- to.
 
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"

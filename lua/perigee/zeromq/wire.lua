@@ -1,5 +1,5 @@
---- ZMTP 3.0 and 3.1 (rfc.zeromq.org/spec/23 and /37): the greeting, commands and messages of a connection, with the NULL
---- mechanism.
+--- ZMTP 3.0 and 3.1 (rfc.zeromq.org/spec/23 and /37): the greeting, commands and messages of a connection, with the
+--- NULL mechanism.
 
 local GREETING_SIZE <const> = 64
 local SIGNATURE <const> = "\xff\0\0\0\0\0\0\0\1\x7f"
@@ -77,7 +77,7 @@ local function read_frame(conn, limit)
   if not size then return nil, why, short end
   local most <const> = flags & COMMAND ~= 0 and COMMAND_LIMIT or limit
   if math.ult(most, size) then
-    return nil, ("a frame of %s bytes, where %d are the limit"):format(("%u"):format(size):gsub("^-", ""), most), "limit"
+    return nil, ("a frame of %u bytes, where %d are the limit"):format(size, most), "limit"
   end
   local body <const>, reason <const>, word <const> = conn:read(size)
   if not body then return nil, reason, word end

@@ -2,8 +2,9 @@ local helper <const> = require "spec.helper"
 local rpc <const> = require "perigee.rpc"
 local task <const> = require "perigee.task"
 
--- Document 004's MessagePack-RPC programs as they are printed (the module that they import is spec/fixtures/msgpackrpc.py,
--- over Debian's python3-msgpack), and pynvim, a client of MessagePack-RPC that nobody here wrote.
+-- Document 004's MessagePack-RPC programs as they are printed (the module that they import is
+-- spec/fixtures/msgpackrpc.py, over Debian's python3-msgpack), and pynvim, a client of MessagePack-RPC that nobody here
+-- wrote.
 
 local CLIENT <const> = [[
 from msgpackrpc import Client, Address
@@ -71,8 +72,8 @@ describe("MessagePack-RPC with Python", function()
 
   it("calls the document's server", function()
     local directory <close> = helper.directory { ["server.py"] = SERVER }
-    local server <close> = helper.start(("env PORT=0 PYTHONPATH=%s/spec/fixtures /usr/bin/python3 -u %s/server.py"):format(
-      require "lfs".currentdir(), directory))
+    local server <close> = helper.start("env PORT=0 PYTHONPATH=" .. require "lfs".currentdir() ..
+      "/spec/fixtures /usr/bin/python3 -u " .. tostring(directory) .. "/server.py")
     local remote <close> = rpc.connect("tcp://localhost:" .. server:wait_for "listening (%d+)")
     assert.equal(16, remote.double(8))
     assert.equal("xx", remote.double "x")

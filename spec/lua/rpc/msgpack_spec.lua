@@ -32,7 +32,7 @@ describe("MessagePack-RPC", function()
   end
 
   it("calls methods by proxies", function()
-    local server <close>, url <const> = serve()
+    local _ <close>, url <const> = serve()
     local remote <close> = rpc.connect(url)
     assert.equal(5, remote.add(2, 3))
     assert.equal(-1, remote.math.sub(2, 3))
@@ -41,7 +41,7 @@ describe("MessagePack-RPC", function()
   end)
 
   it("raises faults at the caller", function()
-    local server <close>, url <const> = serve()
+    local _ <close>, url <const> = serve()
     local remote <close> = rpc.connect(url)
     local ok <const>, fault <const> = pcall(remote.refuse)
     assert.is_false(ok)
@@ -72,7 +72,7 @@ describe("MessagePack-RPC", function()
   end)
 
   it("keeps what is more than its limit of calls unread", function()
-    local server <close>, url <const> = serve { calls = 3 }
+    local _ <close>, url <const> = serve { calls = 3 }
     local remote <close> = rpc.connect(url)
     task.group(function(group)
       for _ = 1, 10 do group:spawn(function() remote.wait() end) end
@@ -84,7 +84,7 @@ describe("MessagePack-RPC", function()
   end)
 
   it("ends a call at its deadline, and the others go on", function()
-    local server <close>, url <const> = serve()
+    local _ <close>, url <const> = serve()
     local remote <close> = rpc.connect(url, { timeout = 0.02 })
     local _, failure <const> = pcall(remote.wait)
     assert.equal("timeout", failure.code)
@@ -99,7 +99,7 @@ describe("MessagePack-RPC", function()
   end)
 
   it("hands the reading on when its reader is cancelled", function()
-    local server <close>, url <const> = serve()
+    local _ <close>, url <const> = serve()
     local remote <close> = rpc.connect(url)
     local first <const> = task.spawn(remote.wait)
     helper.eventually(function() return #gate.receivers == 1 end)
@@ -112,7 +112,7 @@ describe("MessagePack-RPC", function()
   end)
 
   it("takes notifications, which have no answer", function()
-    local server <close>, url <const> = serve()
+    local _ <close>, url <const> = serve()
     local remote <close> = rpc.connect(url)
     assert(rpc.notify(remote, "wait"))
     assert(rpc.notify(remote, "fail"))
@@ -161,7 +161,7 @@ describe("MessagePack-RPC", function()
       ["\xc1"] = "byte 1",
       ["\x05"] = "an array expected",
     } do
-      local server <close>, url <const> = serve()
+      local _ <close>, url <const> = serve()
       local conn <close> = assert(net.connect(url))
       conn:write(bytes)
       local reader <const> = msgpack.reader(conn, { list = true })
@@ -177,7 +177,7 @@ describe("MessagePack-RPC", function()
       "\x94\x00\x01\xa3add\xdd\xff\xff\xff\xff", "\x94\x00\x01\xa3add" .. ("\x91"):rep(10000) .. "\x01",
       "\x94\x00\x01\xa3add\xdb\xff\xff\xff\xff",
     } do
-      local server <close>, url <const> = serve { limit = 65536 }
+      local _ <close>, url <const> = serve { limit = 65536 }
       local conn <close> = assert(net.connect(url))
       conn:write(bytes)
       local _, _, failure <const> = msgpack.reader(conn, { list = true }):next()
