@@ -128,6 +128,19 @@ void queue_hold_last(struct queue *queue, queue_release *release, void *owner) {
     queue->tail->as.borrowed.owner = owner;
 }
 
+int queue_extend(struct queue *queue, const void *data, size_t length, const void *owner) {
+    struct segment *tail = queue->tail;
+    if (!tail || tail->kind != SEGMENT_BORROWED || tail->as.borrowed.owner != owner) return 0;
+    if (tail->as.borrowed.data + tail->length != data) return 0;
+    tail->length += length;
+    queue->length += length;
+    return 1;
+}
+
+int queue_has_room(const struct queue *queue, size_t length) {
+    return queue_tail_room(queue) >= length;
+}
+
 int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length) {
     assert(length > 0);
     struct segment *segment = malloc(sizeof *segment);

@@ -31,6 +31,10 @@ int queue_copy(struct queue *queue, struct pool *pool, const void *data, size_t 
 int queue_borrow(struct queue *queue, const void *data, size_t length, queue_release *release, void *owner);
 /* Gives the last segment, borrowed without a release, its release and owner. */
 void queue_hold_last(struct queue *queue, queue_release *release, void *owner);
+/* More of what the last segment borrows, if that ends where these bytes begin and has this owner: 1, or 0. */
+int queue_extend(struct queue *queue, const void *data, size_t length, const void *owner);
+/* Is there room for a copy behind the last one, so that nothing would be allocated? */
+int queue_has_room(const struct queue *queue, size_t length);
 /* Takes fd: close(fd) is called when the range is sent or the queue is cleared. On failure it stays the caller's. */
 int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length);
 

@@ -2,8 +2,6 @@
 
 #include <stdlib.h>
 
-enum { COPY_TO = 512 /* bytes: copying less is cheaper than one more segment */ };
-
 static void member_set_slow(struct fanout_member *member, int slow) {
     struct fanout *fanout = member->fanout;
     if (member->slow == (unsigned)slow) return;
@@ -63,20 +61,15 @@ void fanout_clear(struct fanout *fanout) {
     }
 }
 
-static void release_block(void *owner) {
-    block_drop(owner);
-}
-
-static int member_queue(const struct fanout_member *member, struct block *block) {
-    struct connection *connection = member->connection;
-    if (block->size <= COPY_TO) return connection_write_copy(connection, block->data, block->size);
-    if (connection_write_borrow(connection, block->data, block->size, NULL, NULL) < 0) return -1;
-    queue_hold_last(&connection->output, release_block, block_hold(block));
-    return 0;
-}
+/* A message in one form, where it lies. */
+struct piece {
+    struct block *block; /* NULL: nobody wants this form */
+    const unsigned char *bytes;
+    size_t length;
+};
 
 /* Whether the member gets the message. When it is cut off, it is gone after this. */
-static int member_send(struct fanout_member *member, struct block *block) {
+static int member_send(struct fanout_member *member, const struct piece *piece) {
     struct fanout *fanout = member->fanout;
     struct connection *connection = member->connection;
     if (connection->stream.error || connection->shut) return 0;
@@ -85,7 +78,8 @@ static int member_send(struct fanout_member *member, struct block *block) {
         fanout->dropped++;
         return 0;
     }
-    if ((slow && fanout->policy == FANOUT_CLOSE) || member_queue(member, block) < 0) {
+    if ((slow && fanout->policy == FANOUT_CLOSE) ||
+        connection_write_block(connection, piece->block, piece->bytes, piece->length) < 0) {
         fanout->closed++;
         connection_abort(connection);
         return 0;
@@ -94,13 +88,28 @@ static int member_send(struct fanout_member *member, struct block *block) {
     return 1;
 }
 
+/* A short message is put behind the ones before it, which the members may have queued too. */
+static struct piece piece_of(const struct fanout *fanout, struct block *block) {
+    if (!block) return (struct piece){0};
+    struct loop *loop = connection_loop(fanout->members->connection);
+    const unsigned char *bytes = NULL;
+    if (block->size <= shared_max()) bytes = shared_put(&loop->shared, block->data, block->size);
+    if (!bytes) return (struct piece){block_hold(block), block->data, block->size};
+    return (struct piece){block_hold(loop->shared.block), bytes, block->size};
+}
+
 unsigned fanout_send(struct fanout *fanout, struct block *const blocks[FANOUT_FORMS]) {
+    struct piece pieces[FANOUT_FORMS];
     unsigned sent = 0;
+    if (!fanout->members) return 0;
+    for (int form = 0; form < FANOUT_FORMS; form++) pieces[form] = piece_of(fanout, blocks[form]);
     for (struct fanout_member *member = fanout->members, *next; member; member = next) {
         next = member->next; /* only the member itself can be cut off meanwhile */
-        struct block *block = blocks[member->form];
-        if (block) sent += (unsigned)member_send(member, block);
+        const struct piece *piece = &pieces[member->form];
+        if (piece->block) sent += (unsigned)member_send(member, piece);
     }
+    for (int form = 0; form < FANOUT_FORMS; form++)
+        if (pieces[form].block) block_drop(pieces[form].block);
     return sent;
 }
 

@@ -1,9 +1,10 @@
 /* Load for a fan-out: MEMBERS clients that only listen, by WebSocket or server-sent events, and one that publishes.
  *
- *   load_fanout [-c MEMBERS] [-d WINDOW] [-s SIZE] [-t MILLISECONDS] websocket|events PATH PORT
+ *   load_fanout [-c MEMBERS] [-d WINDOW] [-s SIZE] [-t MILLISECONDS] websocket|events|resp PATH PORT
  *
  * Prints "held=N errors=N" once all are members, waits until its stdin closes, then has POST /publish send texts of
- * SIZE bytes, at most WINDOW under way: one is over when every member has it. Prints "messages=DELIVERIES seconds=S
+ * SIZE bytes, at most WINDOW under way: one is over when every member has it. By RESP, the protocol of Redis, PATH is
+ * the topic, and PUBLISH sends. Prints "messages=DELIVERIES seconds=S
  * errors=N". An error is a member that was closed, got another text than the next, or lacks one five seconds later. */
 #include "bench.h"
 #include "response.h"
@@ -26,9 +27,13 @@ enum {
     HEAD_MAX = 256,
     SETTLE_MICROSECONDS = 200000
 };
-static const char USAGE[] = "load_fanout [-c N] [-d WINDOW] [-s SIZE] [-t MILLISECONDS] websocket|events PATH PORT";
+static const char USAGE[] =
+    "load_fanout [-c N] [-d WINDOW] [-s SIZE] [-t MILLISECONDS] websocket|events|resp PATH PORT";
 static const char GET[] = "GET %s HTTP/1.1\r\nHost: 127.0.0.1:%d\r\n\r\n";
 static const char POST[] = "POST /publish HTTP/1.1\r\nHost: 127.0.0.1:%d\r\nContent-Length: %ld\r\n\r\n";
+static const char SUBSCRIBE[] = "*2\r\n$9\r\nSUBSCRIBE\r\n$%zu\r\n%s\r\n";
+static const char PUBLISH[] = "*3\r\n$7\r\nPUBLISH\r\n$%zu\r\n%s\r\n$%ld\r\n";
+static const char MESSAGE[] = "*3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$%ld\r\n";
 static const char END_OF_TEXT = '~'; /* nowhere else in what a server sends */
 static const double GRACE = 5.0;
 
@@ -39,9 +44,12 @@ struct member {
     size_t compared;
 };
 
+enum kind { BY_WEBSOCKET, BY_EVENTS, BY_RESP };
+
 struct fanout {
     long members, window, size, duration;
-    bool by_websocket, sending;
+    enum kind kind;
+    bool sending;
     const char *path;
     uint16_t port;
     int epoll;
@@ -49,6 +57,8 @@ struct fanout {
     struct member *all;
     struct member publisher; /* only its fd */
     struct response answer;
+    char answer_text[32]; /* of RESP: all are the same */
+    size_t answer_size, answer_compared;
     uint32_t arrived[RING]; /* by how many members, of each text under way */
     char buffer[BUFFER];
 };
@@ -73,6 +83,21 @@ static bool events_open(const struct fanout *fanout, int fd) {
     return response.state == RESPONSE_DONE && response.status == 200;
 }
 
+/* The answer says the subscription again, and that it is the first. */
+static bool resp_open(const struct fanout *fanout, int fd) {
+    char request[1024], answer[1024];
+    int size = snprintf(request, sizeof request, SUBSCRIBE, strlen(fanout->path), fanout->path);
+    if (size >= (int)sizeof request || write(fd, request, (size_t)size) != size) return false;
+    for (int got = 0; got < size + 4; got++) /* *3, and ":1" and its end */
+        if (read(fd, answer + got, 1) != 1) return false;
+    return true;
+}
+
+static bool member_open(const struct fanout *fanout, int fd) {
+    if (fanout->kind == BY_WEBSOCKET) return websocket_open(fd, fanout->path, fanout->port);
+    return fanout->kind == BY_EVENTS ? events_open(fanout, fd) : resp_open(fanout, fd);
+}
+
 static void client_watch(struct fanout *fanout, struct member *client) {
     struct epoll_event event = {.events = EPOLLIN, .data.ptr = client};
     if (!bench_set_nonblocking(client->fd)) bench_fail("fcntl");
@@ -83,8 +108,7 @@ static void fanout_join(struct fanout *fanout) {
     for (long i = 0; i < fanout->members; i++) {
         int fd = fanout->all[i].fd = bench_connect(fanout->port);
         if (fd < 0) bench_fail("connect");
-        bool well = fanout->by_websocket ? websocket_open(fd, fanout->path, fanout->port) : events_open(fanout, fd);
-        if (!well) bench_fail("join");
+        if (!member_open(fanout, fd)) bench_fail("join");
         client_watch(fanout, &fanout->all[i]);
     }
     fanout->publisher.fd = bench_connect(fanout->port);
@@ -94,16 +118,35 @@ static void fanout_join(struct fanout *fanout) {
 
 /* Publishing. */
 
+static size_t publication_make(struct fanout *fanout, char *out) {
+    int head = fanout->kind == BY_RESP ? sprintf(out, PUBLISH, strlen(fanout->path), fanout->path, fanout->size)
+                                       : sprintf(out, POST, fanout->port, fanout->size);
+    size_t size = (size_t)head;
+    text_make(fanout, fanout->published++, out + size);
+    size += (size_t)fanout->size;
+    if (fanout->kind == BY_RESP) out[size++] = '\r', out[size++] = '\n';
+    return size;
+}
+
 static bool fanout_publish(struct fanout *fanout) {
     static char out[BUFFER];
     size_t size = 0;
     while (fanout->sending && fanout->published - fanout->completed < (uint64_t)fanout->window) {
         if (size + HEAD_MAX + TEXT_MAX > sizeof out) break; /* the rest once a text is over */
-        size += (size_t)sprintf(out + size, POST, fanout->port, fanout->size);
-        text_make(fanout, fanout->published++, out + size);
-        size += (size_t)fanout->size;
+        size += publication_make(fanout, out + size);
     }
     return size == 0 || write(fanout->publisher.fd, out, size) == (ssize_t)size;
+}
+
+/* How many members each went to. */
+static bool take_counts(struct fanout *fanout, size_t size) {
+    for (size_t at = 0; at < size; at++) {
+        if (fanout->buffer[at] != fanout->answer_text[fanout->answer_compared]) return false;
+        if (++fanout->answer_compared < fanout->answer_size) continue;
+        fanout->answer_compared = 0;
+        fanout->answered++;
+    }
+    return true;
 }
 
 static bool take_answers(struct fanout *fanout, size_t size) {
@@ -160,12 +203,36 @@ static bool take_events(struct fanout *fanout, struct member *member, size_t siz
     return true;
 }
 
+/* The whole message as it has to come; returns its bytes. */
+static size_t message_make(const struct fanout *fanout, uint64_t number, char *to) {
+    size_t head = (size_t)sprintf(to, MESSAGE, strlen(fanout->path), fanout->path, fanout->size);
+    text_make(fanout, number, to + head);
+    memcpy(to + head + fanout->size, "\r\n", 2);
+    return head + (size_t)fanout->size + 2;
+}
+
+static bool take_messages(struct fanout *fanout, struct member *member, size_t size) {
+    char expected[HEAD_MAX + TEXT_MAX];
+    for (size_t at = 0; at < size;) {
+        if (member->count >= fanout->published) return false;
+        size_t whole = message_make(fanout, member->count, expected), left = whole - member->compared;
+        size_t here = size - at < left ? size - at : left;
+        if (memcmp(fanout->buffer + at, expected + member->compared, here) != 0) return false;
+        at += here;
+        member->compared = here < left ? member->compared + here : 0;
+        if (!member->compared) member_count(fanout, member);
+    }
+    return true;
+}
+
 static bool client_receive(struct fanout *fanout, struct member *client) {
     ssize_t got = read(client->fd, fanout->buffer, BUFFER);
     if (got <= 0) return got < 0 && (errno == EAGAIN || errno == EINTR);
-    if (client == &fanout->publisher) return take_answers(fanout, (size_t)got);
-    if (fanout->by_websocket) return take_frames(fanout, client, (size_t)got);
-    return take_events(fanout, client, (size_t)got);
+    size_t size = (size_t)got;
+    if (client == &fanout->publisher)
+        return fanout->kind == BY_RESP ? take_counts(fanout, size) : take_answers(fanout, size);
+    if (fanout->kind == BY_RESP) return take_messages(fanout, client, size);
+    return fanout->kind == BY_WEBSOCKET ? take_frames(fanout, client, size) : take_events(fanout, client, size);
 }
 
 static void client_serve(struct fanout *fanout, struct member *client) {
@@ -204,6 +271,13 @@ static double fanout_run(struct fanout *fanout) {
     return now - start;
 }
 
+static enum kind kind_of(const char *name) {
+    static const char *const names[] = {"websocket", "events", "resp"};
+    for (int kind = BY_WEBSOCKET; kind <= BY_RESP; kind++)
+        if (strcmp(name, names[kind]) == 0) return (enum kind)kind;
+    bench_usage(USAGE);
+}
+
 static void fanout_options(struct fanout *fanout, int argc, char **argv) {
     int option;
     while ((option = getopt(argc, argv, "c:d:s:t:")) != -1) {
@@ -214,9 +288,10 @@ static void fanout_options(struct fanout *fanout, int argc, char **argv) {
         else bench_usage(USAGE);
     }
     if (argc - optind != 3) bench_usage(USAGE);
-    fanout->by_websocket = strcmp(argv[optind], "websocket") == 0;
-    if (!fanout->by_websocket && strcmp(argv[optind], "events") != 0) bench_usage(USAGE);
+    fanout->kind = kind_of(argv[optind]);
     fanout->path = argv[optind + 1];
+    if (strlen(fanout->path) > HEAD_MAX / 2) bench_usage(USAGE);
+    fanout->answer_size = (size_t)sprintf(fanout->answer_text, ":%ld\r\n", fanout->members);
     fanout->port = (uint16_t)bench_number("PORT", argv[optind + 2], 1, 65535);
 }
 

@@ -134,6 +134,14 @@ def settled_bytes(process):
     return process.resident_bytes()
 
 
+def sample_codec(bench, work, server):
+    """Megabytes of encoded text for each second of CPU time, with the clock of the process that decodes or encodes."""
+    what = bench.fill(work.load, milliseconds=bench.milliseconds // 4)[0]
+    done = run_load(bench.fill(server.command, work=what), timeout=30 + bench.milliseconds / 500)[-1]
+    rate = done["messages"] / done["seconds"]
+    return Sample(rate * done["bytes"] / 1e6, rate=rate)
+
+
 def sample_start(bench, work, server):
     """Milliseconds from before the fork until the first byte has come back: the median of a few runs."""
     port = free_port()
@@ -144,4 +152,4 @@ def sample_start(bench, work, server):
 
 
 MEASURES = {"cpu": sample_cpu, "busiest": sample_busiest, "fanout": sample_fanout, "memory": sample_memory,
-            "start": sample_start}
+            "codec": sample_codec, "start": sample_start}

@@ -27,7 +27,7 @@ class Work:
     id: str
     title: str
     measure: str            # of MEASURES in measure.py. cpu, busiest, fanout: microseconds a message; memory: bytes
-                            # a connection; start: milliseconds
+                            # a connection; start: milliseconds; codec: megabytes a second
     load: tuple
     servers: tuple
     warm_up: tuple = ()     # run once after the server listens, not measured

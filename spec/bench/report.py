@@ -8,7 +8,7 @@ from works import SERVERS, WORKS
 
 NAMES = {server.id: server.name for server in SERVERS}
 UNITS = {"cpu": ("us CPU", 2), "busiest": ("us CPU", 2), "fanout": ("us CPU", 2), "memory": ("bytes", 0),
-         "start": ("ms", 2)}
+         "start": ("ms", 2), "codec": ("MB/s", 1)}
 HEADINGS = ("work", "server", "figure", "lowest to highest", "x bare C", "per second", "target", "reached")
 WORDS = """\
 The figure is the median over the rounds: the server's CPU time (user and system, all threads) for each message,
@@ -16,6 +16,7 @@ request or, in a fan-out, delivery to one member. "x bare C", and what follows "
 round's ratio to the bare C epoll server, or the server that the target names, in the same round.
 For idle connections it is the growth of the resident memory, divided by their number.
 Of workers, "the busiest process" is the CPU time of that one process for each request that all of them answered.
+Of codecs, it is megabytes of what is encoded, decoded or written in a second of CPU time: more is better.
 One CPU for the server, another for the load; several workers have both.
 """
 

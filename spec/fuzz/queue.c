@@ -5,12 +5,14 @@
 
 #include <string.h>
 
-enum { INPUT_MAX = 2048, CHUNK_MAX = 30, STREAM_SIZE = CHUNK_MAX * INPUT_MAX, VECTORS = 5 };
+enum { INPUT_MAX = 2048, CHUNK_MAX = 30, STREAM_SIZE = CHUNK_MAX * (INPUT_MAX + 1), VECTORS = 5 };
 
 struct model {
     struct queue queue;
     struct pool pool;
-    size_t start, end; /* of what is queued, in the stream */
+    size_t start, end;   /* of what is queued, in the stream */
+    unsigned char *lent; /* what was borrowed last */
+    size_t lent_used, lent_size;
 };
 
 static unsigned char stream[STREAM_SIZE];
@@ -33,15 +35,26 @@ static void copy(struct model *model, struct input *input) {
     model->end += count;
 }
 
-/* From memory of its own that ends with the loan, so that a use after it is seen. */
+/* From memory of its own that ends with the loan, so that a use after it is seen; with more behind, to be lent later. */
 static void borrow(struct model *model, struct input *input) {
     size_t count = 1 + input_number(input, CHUNK_MAX - 1);
     int late = input_byte(input) & 1;
-    void *lent = memcpy(malloc(count), stream + model->end, count);
+    model->lent_used = count;
+    model->lent_size = count + input_number(input, CHUNK_MAX);
+    void *lent = model->lent = memcpy(malloc(model->lent_size), stream + model->end, model->lent_size);
     check(queue_borrow(&model->queue, lent, count, late ? NULL : release, late ? NULL : lent) == 0);
     if (late) queue_hold_last(&model->queue, release, lent);
     model->end += count;
     held++;
+}
+
+/* Only the last segment grows, and only by what follows it. */
+static void extend(struct model *model, struct input *input) {
+    size_t left = model->lent_size - model->lent_used, count = left ? 1 + input_number(input, left - 1) : 0;
+    if (!count || !queue_extend(&model->queue, model->lent + model->lent_used, count, model->lent)) return;
+    check(memcmp(model->lent + model->lent_used, stream + model->end, count) == 0);
+    model->lent_used += count;
+    model->end += count;
 }
 
 static void take_file(struct model *model, struct input *input) {
@@ -81,13 +94,13 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    static void (*const actions[])(struct model *, struct input *) = {copy, borrow, take_file, consume};
+    static void (*const actions[])(struct model *, struct input *) = {copy, borrow, take_file, consume, extend};
     struct input input = {data, size < INPUT_MAX ? size : INPUT_MAX};
     struct model model = {.start = 0, .end = 0};
     queue_init(&model.queue);
     pool_init(&model.pool, queue_block_size(), 3);
     while (input.size) {
-        actions[input_byte(&input) % 4](&model, &input);
+        actions[input_byte(&input) % 5](&model, &input);
         check_queue(&model);
     }
     queue_clear(&model.queue, &model.pool);

@@ -1,0 +1,208 @@
+--- Keys with strings and lists, in memory, as the commands of RESP know them. A key may have a time at which it is
+--- gone.
+---   local space <const> = service.state("keys", function() return keyspace.new { memory = 256 << 20 } end)
+---   task.spawn(space.sweep, space)
+
+local expiry <const> = require "perigee.resp.expiry"
+local task <const> = require "perigee.task"
+
+local KEY_COST <const>, ITEM_COST <const> = 100, 32 -- bytes that one takes besides its own
+
+local M <const> = {}
+
+--- A list: its items are at first ... last.
+---@class perigee.resp.List
+---@field first integer
+---@field last integer
+---@field bytes integer that it costs
+
+---@alias perigee.resp.Value string|perigee.resp.List
+
+---@class perigee.resp.Database
+---@field count integer keys, with those whose time has come but that nobody has looked for
+---@field waiting table<string, any> who waits for a key, see perigee.resp.waiting
+---@field package space perigee.resp.Keyspace
+---@field package values table<string, perigee.resp.Value>
+---@field package expiry perigee.resp.Expiry
+local Database <const> = {}
+Database.__index = Database
+
+---@class perigee.resp.Keyspace
+---@field memory integer bytes from which on nothing is added
+---@field used integer bytes, as far as they are counted
+---@field package databases perigee.resp.Database[]
+local Keyspace <const> = { __name = "perigee.resp.keyspace" }
+Keyspace.__index = Keyspace
+
+local function cost_of(key, value)
+  return KEY_COST + #key + (type(value) == "string" and #value or value.bytes)
+end
+
+--- The value of a key, if it is there.
+---@param key string
+---@return perigee.resp.Value?
+function Database:get(key)
+  if self.expiry:is_over(key) then self:remove(key) end
+  return self.values[key]
+end
+
+--- Gives a key a value, in the place of the one that it has; its time stays.
+---@param key string
+---@param value perigee.resp.Value
+function Database:put(key, value)
+  local old <const> = self.values[key]
+  if old then
+    self.space.used = self.space.used - cost_of(key, old)
+  else
+    self.count = self.count + 1
+  end
+  self.space.used = self.space.used + cost_of(key, value)
+  self.values[key] = value
+end
+
+---@param key string
+---@return boolean removed
+function Database:remove(key)
+  local old <const> = self.values[key]
+  if not old then return false end
+  self.space.used = self.space.used - cost_of(key, old)
+  self.count = self.count - 1
+  self.values[key] = nil
+  self.expiry:set(key, nil)
+  return true
+end
+
+--- When a key will be gone, on the loop's clock; nil: never.
+---@param key string
+---@return number?
+function Database:deadline(key)
+  return self.expiry:get(key)
+end
+
+---@param key string
+---@param at number?
+function Database:set_deadline(key, at)
+  self.expiry:set(key, at)
+end
+
+---@return integer
+function Database:expiring()
+  return self.expiry.count
+end
+
+function Database:clear()
+  for key in pairs(self.values) do self:remove(key) end
+end
+
+-- Lists.
+
+--- The list of a key, which is made when there is none; nil when the key has something else.
+---@param key string
+---@return perigee.resp.List?
+function Database:list(key)
+  local value = self:get(key)
+  if not value then
+    value = { first = 1, last = 0, bytes = 0 }
+    self:put(key, value)
+  end
+  return type(value) == "table" and value or nil
+end
+
+local function account(self, list, bytes)
+  list.bytes = list.bytes + bytes
+  self.space.used = self.space.used + bytes
+end
+
+--- Adds an item to a list of this database.
+---@param list perigee.resp.List
+---@param item string
+---@param at_left boolean
+function Database:push(list, item, at_left)
+  if at_left then
+    list.first = list.first - 1
+    list[list.first] = item
+  else
+    list.last = list.last + 1
+    list[list.last] = item
+  end
+  account(self, list, ITEM_COST + #item)
+end
+
+--- Takes an item out of a list that has some; the key of an empty list goes.
+---@param key string
+---@param list perigee.resp.List
+---@param at_left boolean
+---@return string
+function Database:pop(key, list, at_left)
+  local place <const> = at_left and list.first or list.last
+  local item <const> = list[place]
+  list[place] = nil
+  if at_left then list.first = place + 1 else list.last = place - 1 end
+  account(self, list, -(ITEM_COST + #item))
+  if list.first > list.last then self:remove(key) end
+  return item
+end
+
+-- All databases.
+
+local function new_database(space)
+  return setmetatable({ space = space, values = {}, count = 0, waiting = {}, expiry = expiry.new() }, Database)
+end
+
+---@param index integer 0 ...
+---@return perigee.resp.Database
+function Keyspace:database(index)
+  local found = self.databases[index + 1]
+  if not found then
+    found = new_database(self)
+    for i = #self.databases + 1, index do self.databases[i] = new_database(self) end
+    self.databases[index + 1] = found
+  end
+  return found
+end
+
+--- Does it have as much as it may?
+---@return boolean
+function Keyspace:is_full()
+  return self.used >= self.memory
+end
+
+function Keyspace:clear()
+  for _, database in ipairs(self.databases) do database:clear() end
+end
+
+--- Removes keys whose time has come, for ever: for a task of its own.
+function Keyspace:sweep()
+  while true do
+    task.sleep(1)
+    for _, database in ipairs(self.databases) do
+      database.expiry:sweep(function(key) database:get(key) end)
+    end
+  end
+end
+
+--- Lines for INFO.
+---@return { [1]: string, [2]: any }[]
+function Keyspace:info()
+  local lines <const> = {}
+  for i, database in ipairs(self.databases) do
+    if database.count > 0 then
+      local text <const> = ("keys=%d,expires=%d,avg_ttl=0"):format(database.count, database:expiring())
+      lines[#lines + 1] = { "db" .. i - 1, text }
+    end
+  end
+  return lines
+end
+
+function Keyspace:__tostring()
+  return ("keyspace: %d bytes of %d"):format(self.used, self.memory)
+end
+
+--- Makes one without keys.
+---@param options { memory: integer? }? memory: bytes from which on nothing is added, default 256 MiB
+---@return perigee.resp.Keyspace
+function M.new(options)
+  return setmetatable({ memory = options and options.memory or 256 << 20, used = 0, databases = {} }, Keyspace)
+end
+
+return M
