@@ -12,6 +12,13 @@ static struct task_handle *check_handle(lua_State *L, int argument) {
     return luaL_checkudata(L, argument, CLASS);
 }
 
+/* The handle's task. In a finalizer the handle may have been collected before. */
+static struct task *check_task(lua_State *L) {
+    struct task *task = check_handle(L, 1)->task;
+    luaL_argcheck(L, task, 1, "the handle of the task was collected");
+    return task;
+}
+
 void task_handle_push(lua_State *L, struct task *task) {
     struct task_handle *handle = support_new(L, CLASS, sizeof *handle, 0);
     task_list_init(&handle->joiners);
@@ -64,12 +71,15 @@ static int join_step(lua_State *L, int status, lua_KContext context) {
 }
 
 static int handle_join(lua_State *L) {
+    check_task(L);
     lua_settop(L, 2);
     return join_step(L, LUA_OK, 0);
 }
 
+/* Not an error in a finalizer, which cancels what it has started. */
 static int handle_cancel(lua_State *L) {
-    task_cancel(check_handle(L, 1)->task);
+    struct task *task = check_handle(L, 1)->task;
+    if (task) task_cancel(task);
     return 0;
 }
 
@@ -80,17 +90,18 @@ static const char *handle_state(const struct task *task) {
 }
 
 static int handle_index(lua_State *L) {
-    struct task_handle *handle = check_handle(L, 1);
+    check_handle(L, 1);
     const char *name = luaL_checkstring(L, 2);
     if (support_index_method(L)) return 1;
-    if (strcmp(name, "state") == 0) lua_pushstring(L, handle_state(handle->task));
+    if (strcmp(name, "state") == 0) lua_pushstring(L, handle_state(check_task(L)));
     else lua_pushnil(L);
     return 1;
 }
 
 static int handle_tostring(lua_State *L) {
-    struct task_handle *handle = check_handle(L, 1);
-    lua_pushfstring(L, "task: %p (%s)", (void *)handle->task, handle_state(handle->task));
+    struct task *task = check_handle(L, 1)->task;
+    if (task) lua_pushfstring(L, "task: %p (%s)", (void *)task, handle_state(task));
+    else lua_pushliteral(L, "task: collected");
     return 1;
 }
 
