@@ -71,7 +71,9 @@ const char *support_code(int error) {
     case ENOMEM:
     case ENOBUFS:
     case EMFILE:
-    case ENFILE: return "limit";
+    case ENFILE:
+    case ENOSPC:
+    case EDQUOT: return "limit";
     case EADDRINUSE:
     case EEXIST: return "exists";
     case EACCES:

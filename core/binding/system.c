@@ -210,5 +210,6 @@ int luaopen_core_system(lua_State *L) {
     support_class(L, CLASS, methods, metamethods);
     luaL_newlib(L, functions);
     system_user_open(L);
+    system_lock_open(L);
     return 1;
 }

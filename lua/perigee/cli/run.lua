@@ -8,6 +8,7 @@ local inherited <const> = require "perigee.process.inherited"
 local instance <const> = require "perigee.service.instance"
 local listener <const> = require "core.listener"
 local log <const> = require "perigee.log"
+local place <const> = require "perigee.place"
 local runs <const> = require "perigee.service.run"
 local server <const> = require "perigee.server"
 local service <const> = require "perigee.service"
@@ -101,6 +102,7 @@ end
 --- This process alone, which may have been started by another one's process.start.
 local function be_single(arguments)
   guard.start(arguments)
+  if arguments.user then place.make_for(arguments.user) end
   local run <const> = new_run(arguments)
   run.on_loaded, run.on_failed = report_addresses, report_failure
   local alone <const>, message <const> = single.new(run, arguments, inherited.channel == nil)
@@ -127,6 +129,8 @@ end
 ---@return integer status 0: all ended well or were stopped; 1: one did not load
 function M.main(arguments)
   configure(arguments)
+  local named <const>, problem <const> = place.take()
+  if not named then return fail(problem) end
   local of, message = worker.take()
   if of then return be_worker(arguments, of) end
   if of == nil then return fail(message) end

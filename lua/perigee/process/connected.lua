@@ -4,6 +4,7 @@ local connection <const> = require "core.connection"
 local core <const> = require "core.process"
 local channel <const> = require "perigee.process.channel"
 local children <const> = require "perigee.process.child"
+local place <const> = require "perigee.place"
 local spawn <const> = require "perigee.process.spawn"
 
 local M <const> = {}
@@ -31,13 +32,15 @@ local function copy(values)
   return copied
 end
 
---- The options with the two sockets of a channel added.
+--- The options with the two sockets of a channel added, and with the memory that `local:` means.
 local function with_channel(options, variable, stream, descriptors)
   local given <const> = copy(options)
   given.descriptors, given.environment = copy(options.descriptors), copy(options.environment)
   local first <const>, second <const> = free_numbers(given.descriptors)
   given.descriptors[first], given.descriptors[second] = stream, descriptors
   given.environment[variable] = ("%d,%d"):format(first, second)
+  local memory <const>, name <const> = place.variable()
+  if given.environment[memory] == nil then given.environment[memory] = name end
   given.stdout = options.stdout or "inherit"
   return given
 end

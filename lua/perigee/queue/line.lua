@@ -17,6 +17,7 @@ local LOOK_SECONDS <const> = 1 -- after which somebody looks whether there is a 
 ---@field package trying integer takers whose attempt is under way, or about to be
 ---@field package told integer how often a job was told of
 ---@field package due number when there may be one, on the loop's clock
+---@field package sooner perigee.Waitlist of the task that looks: that may be before it meant to
 ---@field package is_open boolean
 local Line <const> = {}
 Line.__index = Line
@@ -39,10 +40,11 @@ end
 --- Lets the first look now and then, as long as somebody waits.
 local function look(self)
   while self.takers[1] do
-    core.sleep(math.max(0, math.min(LOOK_SECONDS, self.due - core.now())))
-    self.due = math.huge
-    self.expected = math.max(self.expected, 1)
-    serve(self)
+    if not self.sooner:wait(math.max(0, math.min(LOOK_SECONDS, self.due - core.now()))) then
+      self.due = math.huge
+      self.expected = math.max(self.expected, 1)
+      serve(self)
+    end
   end
   self.is_looking = false
 end
@@ -83,6 +85,7 @@ local function attempt(self)
   elseif job == false then
     self.expected = self.told ~= told and 1 or 0 -- one that was told of meanwhile may have come too late
     self.due = core.now() + (behind or math.huge)
+    if behind then self.sooner:wake() end
   end
   return job, behind, code
 end
@@ -160,7 +163,7 @@ local M <const> = {}
 ---@return perigee.queue.Line
 function M.new(scope, try)
   return setmetatable({ scope = scope, try = try, takers = {}, expected = 0, trying = 0, told = 0, due = math.huge,
-    last = 0, is_looking = false, is_open = true }, Line)
+    sooner = core.waitlist(), last = 0, is_looking = false, is_open = true }, Line)
 end
 
 return M

@@ -25,6 +25,7 @@ local watchdog <const> = require "core.watchdog"
 ---@field lives table<string, function> what service.live names
 ---@field stop_functions function[]
 ---@field reload_functions function[]
+---@field owned table<{ close: fun(self) }, true> is closed when it ends; the keys are weak
 ---@field options table? the values of its options
 ---@field began number when it took over, on the loop's clock
 ---@field state "loading"|"serving"|"draining"|"ended"
@@ -126,11 +127,19 @@ function Generation:lost_address()
   end
 end
 
+--- Closes what it has opened for as long as it lasts, and what is no task or server. None of that waits.
+function Generation:close_owned()
+  local list <const> = {}
+  for object in pairs(self.owned) do list[#list + 1] = object end
+  for _, object in ipairs(list) do object:close() end
+end
+
 --- It will not take over: everything of it ends.
 function Generation:discard()
   self.is_over, self.state, self.replaced_with = true, "ended", {}
   for _, server in ipairs(self.servers) do server:close() end
   self.scope:cancel()
+  self:close_owned()
 end
 
 local function follows(newer, older)
@@ -167,6 +176,7 @@ function Generation:drain(seconds, on_failure)
   for _, server in ipairs(self.servers) do server:close() end
   self.scope:cancel()
   self.scope:join()
+  self:close_owned()
   self.state = "ended"
   return cut
 end
@@ -185,6 +195,7 @@ function M.new(service, given, texts, together)
     number = service:next_number(), replaces = service.generation, sources = sources,
     replaced_with = together or {},
     servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
+    owned = setmetatable({}, { __mode = "k" }),
     began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
   }, Generation)
   sources.owner = self -- so that it lasts as long as its globals do, which somebody may hold

@@ -49,6 +49,16 @@ local function check_current(what)
   return current
 end
 
+--- Has an object of the library closed when the version of the service that runs here ends, if it is one and the object
+--- still lasts then. Its close() does not wait, and may be called twice.
+---@param object { close: fun(self) }
+function M.close_at_end(object)
+  local current <const> = M.current()
+  if not current then return end
+  if current.state == "ended" then return object:close() end
+  current.owned[object] = true
+end
+
 --- Registers a function that is called when the service is to stop, before its connections are drained. It may wait,
 --- but not longer than the drain deadline. A reload is no stop: see on_reload.
 ---@param f fun()

@@ -136,6 +136,13 @@ function Service:each_scope(f)
   for _, scope in ipairs(list) do f(scope) end
 end
 
+--- Closes what its versions have opened for as long as they last.
+function Service:close_owned()
+  local list <const> = {}
+  for generation in pairs(self.generations) do list[#list + 1] = generation end
+  for _, generation in ipairs(list) do generation:close_owned() end
+end
+
 local M <const> = {}
 
 --- Makes the service of a script; nothing is loaded yet.

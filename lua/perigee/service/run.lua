@@ -241,6 +241,7 @@ local function drain_services(self, deadline)
       scope:cancel()
       scope:join()
     end)
+    service:close_owned()
   end
 end
 

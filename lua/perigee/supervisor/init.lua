@@ -7,6 +7,7 @@ local core <const> = require "core.task"
 local forward <const> = require "perigee.supervisor.forward"
 local listeners <const> = require "perigee.supervisor.listeners"
 local log <const> = require "perigee.log"
+local place <const> = require "perigee.place"
 local reload <const> = require "perigee.supervisor.reload"
 local report <const> = require "perigee.supervisor.report"
 local semaphore <const> = require "perigee.task.semaphore"
@@ -194,6 +195,7 @@ local function finish(self)
   if not self.handed_over then self.manager:notify "STOPPING=1" end
   local others_serve <const> = self.handed_over or self.predecessor ~= nil
   self.listeners:close(others_serve)
+  if self.user then place.leave() end -- the last of the workers, whose it is, removes it
   for _, slot in ipairs(self.slots) do slot:stop(others_serve) end
   if wait_for_slots(self, core.now() + self.drain + KILL_SECONDS) then return end
   for _, slot in ipairs(self.slots) do
@@ -258,8 +260,16 @@ local function take_sockets(self)
   return self.predecessor:take_sockets(self.listeners)
 end
 
+--- What its workers keep in memory lasts as long as this process, even when all of them have died.
+local function hold_memory(self)
+  if self.user then place.make_for(self.user) end
+  local held <const>, message <const> = place.memory()
+  if not held then log.debug("the memory that workers share is not held", { reason = message }) end
+end
+
 local function start(self)
   watch_signals(self)
+  hold_memory(self)
   local taken <const>, message <const> = take_sockets(self)
   if not taken then
     log.error("the sockets cannot be taken over", { reason = message })

@@ -58,8 +58,11 @@ function M.list(path) end
 ---@return integer limit in force
 function M.raise_descriptor_limit(wanted) end
 
----@return integer uid of the user that this process is
-function M.user_id() end
+---@param name string? "NAME", a number, or "NAME:GROUP"; default: the user that this process is
+---@return integer? uid
+---@return string? message
+---@return string? code "unreachable": there is none
+function M.user_id(name) end
 
 --- Gives up all rights but that user's, for good.
 ---@param name string "NAME", a number, or "NAME:GROUP"
@@ -68,12 +71,29 @@ function M.user_id() end
 ---@return string? code "unreachable": there is none; "denied"
 function M.set_user(name) end
 
---- Makes a directory that only this user may enter; one that is there is as well when nobody else may change it.
+--- Makes a directory that only its user may enter; one that is there is as well when nobody else may change it.
 ---@param path string
+---@param user string? whose it is to be; default: the user that this process is
 ---@return true?
 ---@return string? message
 ---@return string? code "denied"
-function M.private_directory(path) end
+function M.private_directory(path, user) end
+
+--- Where a path leads in the end: absolute, and without symbolic links.
+---@param path string
+---@return string?
+---@return string? message
+---@return string? code "unreachable": nothing is there
+function M.real_path(path) end
+
+--- Locks a file for as long as the descriptor is open: flock(2). The lock ends with the process, however that ends.
+---@param path string
+---@param alone boolean? false: together with others, and the file is made; true: nobody else may hold a lock, and the
+--- file must be there
+---@return perigee.Descriptor?
+---@return string? message
+---@return string? code "exists": somebody else holds it, or has just removed the file; "unreachable": there is no file
+function M.lock(path, alone) end
 
 ---@param path string
 ---@param mode integer as chmod(2) takes it
