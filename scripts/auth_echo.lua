@@ -11,6 +11,6 @@ local options <const> = service.options { listen = "tcp://127.0.0.1:18000", key 
 
 net.serve(options.listen, function(conn)
   local ok <const>, reason <const> = auth.challenge(conn, options.key, { digest = options.digest })
-  if not ok then return log.warn("a client was turned away", { peer = tostring(conn.peer), reason = reason }) end
+  if not ok then return log.refusal("a client was turned away", { peer = tostring(conn.peer), reason = reason }) end
   for chunk in conn:chunks() do conn:write(chunk) end
 end)

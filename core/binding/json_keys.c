@@ -15,6 +15,17 @@ lua_Integer json_keys_count(lua_State *L, int table) {
     return count == last ? count : -1;
 }
 
+int json_keys_follow(lua_State *L, int table, lua_Integer index, lua_Integer length) {
+    lua_pushvalue(L, table + 1);
+    while (lua_next(L, table)) {
+        lua_pop(L, 1);
+        if (lua_isinteger(L, -1) && lua_tointeger(L, -1) == ++index) continue;
+        lua_pop(L, 1);
+        return 0;
+    }
+    return index == length;
+}
+
 static int key_compare(const void *left, const void *right) {
     const struct json_key *a = left, *b = right;
     int order = memcmp(a->bytes, b->bytes, a->length < b->length ? a->length : b->length);

@@ -14,6 +14,10 @@ struct json_key {
 /* n, when the keys are 1..n in whatever order; -1 when not. */
 lua_Integer json_keys_count(lua_State *L, int table);
 
+/* lua_next gave the key `index` of `length`, and a value, which are above the table: do index + 1 ... length follow, and
+ * nothing else? */
+int json_keys_follow(lua_State *L, int table, lua_Integer index, lua_Integer length);
+
 /* Pushes a sequence of the keys, and a userdata with a json_key for each, in the order of their bytes. Returns how many,
  * or -1 when one is no string. */
 lua_Integer json_keys_push_sorted(lua_State *L, int table);

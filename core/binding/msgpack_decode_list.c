@@ -3,7 +3,7 @@
 
 #include <lauxlib.h>
 
-enum { LIST_MAX = 250 /* elements */ };
+enum { LIST_MAX = 10000 /* elements, and arguments */ };
 
 /* An element of a list, or of arguments: nil is nil. */
 static int decode_element(struct msgpack_decoder *decoder) {
@@ -34,7 +34,7 @@ static int decode_elements(struct msgpack_decoder *decoder, uint32_t size) {
 /* Opens an array whose elements become values. */
 static int open_list(struct msgpack_decoder *decoder, uint32_t *size) {
     if (open_array(decoder, size) < 0) return -1;
-    if (*size > LIST_MAX) return msgpack_decoder_fail(decoder, "an array that is too long for a list");
+    if (*size > LIST_MAX) return msgpack_decoder_fail(decoder, "an array of more than 10000 elements, too many for a list");
     luaL_checkstack(decoder->L, (int)*size + MSGPACK_WORKING, "MessagePack");
     return 0;
 }

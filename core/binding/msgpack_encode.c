@@ -90,18 +90,6 @@ static int encode_userdata(struct encoder *encoder, int index) {
 
 /* Arrays. The table is on top when its turn comes: what lua_next gives is at table + 1 and table + 2. */
 
-/* lua_next gave the key `index` of `length`, and the value: do index + 1 ... length follow, and nothing else? */
-static int is_sequence(lua_State *L, int table, lua_Integer index, lua_Integer length) {
-    lua_pushvalue(L, table + 1);
-    while (lua_next(L, table)) {
-        lua_pop(L, 1);
-        if (lua_isinteger(L, -1) && lua_tointeger(L, -1) == ++index) continue;
-        lua_pop(L, 1);
-        return 0;
-    }
-    return index == length;
-}
-
 /* Where lua_next does not give the elements in their order, or there are other keys: NO_ARRAY then. */
 static int encode_scattered(struct encoder *encoder, int table, size_t start) {
     lua_State *L = encoder->L;
@@ -127,7 +115,7 @@ static int encode_array(struct encoder *encoder, int table, lua_Integer length) 
     for (lua_pushnil(L); lua_next(L, table); lua_settop(L, table + 1)) {
         if (!lua_isinteger(L, table + 1) || lua_tointeger(L, table + 1) != ++index)
             return encode_scattered(encoder, table, start);
-        if (!is_sure && lua_istable(L, table + 2) && !(is_sure = is_sequence(L, table, index, length)))
+        if (!is_sure && lua_istable(L, table + 2) && !(is_sure = json_keys_follow(L, table, index, length)))
             return encode_scattered(encoder, table, start);
         if (encode_value(encoder, table + 2) < 0) return fail_at_index(encoder, index);
     }
@@ -295,7 +283,7 @@ static int encode_list(struct encoder *encoder, int first, int count, int argume
         if (encode_value(encoder, base + 1) < 0) return fail_at_index(encoder, i + 1);
         lua_settop(encoder->L, base);
     }
-    return arguments && encode_arguments(encoder, arguments) < 0 ? fail_at_index(encoder, count + 1) : 0;
+    return arguments ? encode_arguments(encoder, arguments) : 0;
 }
 
 int msgpack_encode_list(lua_State *L, int first, int count, int arguments, struct text *out) {

@@ -70,9 +70,10 @@ function Peer:receive()
   local bytes <const>, message <const>, code <const> = self:receive_bytes()
   if not bytes then return nil, message, code end
   if self.follows then self.encoding = encodings[pickle.protocol(bytes)] end
-  local value <const>, why <const>, short <const> = pickle.decode(bytes, self.decoding)
+  local value <const>, why, short = pickle.decode(bytes, self.decoding)
   if value ~= nil then return value end
   if not why then return pickle.null end
+  if handshake.is_challenge(bytes) then why, short = "it asks for an authkey", "denied" end
   return note(self, ("receive from %s: %s"):format(tostring(self.conn.peer), why), short)
 end
 
@@ -163,7 +164,7 @@ local quiet <const> = { closed = true, timeout = true, reset = true }
 --- What a peer did wrong is told here: the handler's loop has just ended.
 local function report(peer)
   if peer.error and not quiet[peer.error_code] then
-    log.warn("a message was refused", { peer = tostring(peer.conn.peer), reason = peer.error })
+    log.refusal("a message was refused", { peer = tostring(peer.conn.peer), reason = peer.error })
   end
 end
 
@@ -177,7 +178,7 @@ local function serve(urls, handler, options)
     local peer <const>, message <const>, code <const> = open(conn, given, handshake.serve, seconds)
     if not peer then
       if code ~= "closed" and code ~= "reset" then
-        log.warn("a peer was turned away", { peer = tostring(conn.peer), reason = message })
+        log.refusal("a peer was turned away", { peer = tostring(conn.peer), reason = message })
       end
       return
     end

@@ -17,6 +17,9 @@ local settings <const> = {
 }
 local threshold = RANKS.info
 
+local REFUSALS <const>, SECONDS <const> = 10, 10 -- of one message, in that time
+local refusals = {} -- by messages: { began =, count = }
+
 local function describe(value)
   return type(value) == "string" and ("%q"):format(value) or type(value)
 end
@@ -190,6 +193,22 @@ local CHECKS <const> = {
 ---@class perigee.log: perigee.logger
 local log <const> = new_logger(nil)
 
+--- Warns of what a peer has done, who may do it as often as it likes: of one message, 10 events in 10 seconds are
+--- logged, and the next one has how many were left out.
+---@param message string one that is always the same
+---@param fields table<string, any>
+function log.refusal(message, fields)
+  local now <const>, left_out = settings.clock(), nil
+  local seen = refusals[message]
+  if not seen or math.abs(now - seen.began) >= SECONDS then
+    left_out = seen and seen.count > REFUSALS and seen.count - REFUSALS or nil
+    seen = { began = now, count = 0 }
+    refusals[message] = seen
+  end
+  seen.count = seen.count + 1
+  if seen.count <= REFUSALS then log.warn(message, merge(fields, { left_out = left_out })) end
+end
+
 ---@class perigee.log.options
 ---@field format "text"|"json"|nil
 ---@field level "debug"|"info"|"warn"|"error"|nil the least that is logged; default info
@@ -216,7 +235,7 @@ function log.configure(options)
     if not check[2](value) then misuse(2, name, check[1], value) end
   end
   for name, value in pairs(options) do settings[name] = value end
-  threshold = RANKS[settings.level] or threshold
+  threshold, refusals = RANKS[settings.level] or threshold, {}
 end
 
 return log

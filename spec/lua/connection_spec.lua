@@ -393,6 +393,14 @@ describe("an authkey", function()
     assert.matches("a message of 257 bytes is over the limit of 256$", message)
   end)
 
+  it("is missed clearly by who has none", function()
+    local server <close> = assert(connection.serve("tcp://127.0.0.1:0", function() end, KEY))
+    local peer <close> = assert(connection.connect(tostring(server.address)))
+    local _ <const>, message <const>, code <const> = peer:receive()
+    assert.equal("denied", code)
+    assert.matches("it asks for an authkey$", message)
+  end)
+
   it("fails clearly where a server does something else, or ends at any place", function()
     for challenge, pattern in pairs { ["hello"] = "it sends no challenge$", ["#CHALLENGE#short"] = "is too short$",
       ["#CHALLENGE#{sha1}" .. ("x"):rep(40)] = "names a digest that is not known$" } do

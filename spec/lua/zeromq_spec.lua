@@ -11,10 +11,12 @@ describe("zeromq", function()
   helper.leaves_nothing(before_each, after_each)
   local logged
 
-  before_each(function()
+  local function listen()
     logged = {}
     log.configure { write = function(line) logged[#logged + 1] = line end }
-  end)
+  end
+
+  before_each(listen)
   after_each(function() log.configure { write = function(line) io.stderr:write(line) end } end)
 
   local function bind(socket, options)
@@ -211,7 +213,7 @@ describe("zeromq", function()
         [GOOD .. "\2" .. ("\xff"):rep(8)] = "a frame of 18446744073709551615 bytes, where 16777216 are the limit",
         [GOOD .. ("\1\0"):rep(1025)] = "a message of more than 1024 parts",
       } do
-        logged = {}
+        listen()
         local _ <const>, said <const> = say(bytes)
         assert.truthy(said:find(why, 1, true), said)
       end

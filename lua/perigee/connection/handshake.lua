@@ -74,7 +74,7 @@ end
 local function answer(messages, given, role)
   local message <const>, why <const>, code <const> = messages:receive()
   if not message then return nil, why, code end
-  if message:sub(1, #CHALLENGE) ~= CHALLENGE then return fail(messages, "protocol", "it sends no challenge") end
+  if not M.is_challenge(message) then return fail(messages, "protocol", "it sends no challenge") end
   local challenge <const> = message:sub(#CHALLENGE + 1)
   if #challenge < LEGACY_CHALLENGE then return fail(messages, "protocol", "its challenge is too short") end
   if pending[challenge] == role then return fail(messages, "denied", "it sends a challenge of ours") end
@@ -86,6 +86,13 @@ local function answer(messages, given, role)
   if not verdict then return nil, reason, kind end
   if verdict ~= WELCOME then return fail(messages, "denied", "it does not take our authkey") end
   return true
+end
+
+--- Is this what a peer sends first that wants a key?
+---@param message string
+---@return boolean
+function M.is_challenge(message)
+  return message:sub(1, #CHALLENGE) == CHALLENGE
 end
 
 --- The server's side, which asks first. Messages are those of perigee.connection.framing.

@@ -6,6 +6,7 @@
 local core <const> = require "core.http_client"
 local task <const> = require "core.task"
 local fields <const> = require "perigee.http.client_fields"
+local json <const> = require "perigee.codec.json"
 local places <const> = require "perigee.http.client_places"
 local redirects <const> = require "perigee.http.client_redirects"
 local returned <const> = require "perigee.misuse"
@@ -38,6 +39,14 @@ Response.__index = Response
 
 function Response:__tostring()
   return ("HTTP answer: %d, %d bytes"):format(self.status, #self.body)
+end
+
+--- The body as JSON.
+---@return any value
+---@return string? message
+---@return "protocol"? code
+function Response:json()
+  return json.decode(self.body)
 end
 
 --- All values of the headers of one name, in the order in which they came: for Set-Cookie.

@@ -3,6 +3,7 @@
 --- are pickled, or JSON, and that text is the message; a request shows by its first byte which of both.
 
 local buffer <const> = require "core.buffer"
+local checked <const> = require "perigee.rpc.options"
 local connection <const> = require "perigee.connection"
 local fault <const> = require "perigee.rpc.fault"
 local json <const> = require "perigee.codec.json"
@@ -10,6 +11,7 @@ local log <const> = require "perigee.log"
 local pickle <const> = require "perigee.codec.pickle"
 local pipelined <const> = require "perigee.rpc.pipelined"
 local returned <const> = require "perigee.misuse"
+local writer <const> = require "perigee.rpc.writer"
 
 local codes <const> = fault.codes
 
@@ -98,7 +100,7 @@ local function encode_answer(form, name, ok, result)
 end
 
 local function refuse(peer, form, message, code)
-  log.warn("a request was refused", { peer = tostring(peer.conn.peer), reason = message })
+  log.refusal("a request was refused", { peer = tostring(peer.conn.peer), reason = message })
   return form.answer(false, fault.new(code == "limit" and codes.LIMIT or codes.PARSE, message))
 end
 
@@ -127,13 +129,19 @@ local function serve_peer(service, peer)
   for bytes in peer.receive_bytes, peer do
     local sent <const>, message <const>, code <const> = answer(service, peer, bytes)
     if not sent then
-      if code == "limit" then log.warn("an answer is too long", { reason = message }) end
+      if code == "limit" then log.refusal("an answer is too long", { reason = message }) end
       return
     end
   end
 end
 
-local server_names <const> = { "authkey", "digest", "limit", "idle_timeout", "handshake_timeout", "limiter", "server" }
+local server_names <const> = { authkey = true, digest = true, limit = true, idle_timeout = true,
+  handshake_timeout = true, limiter = true, server = true }
+
+local function serve(service, urls, options)
+  checked.check_names(options, server_names)
+  return connection.serve(urls, function(peer) serve_peer(service, peer) end, options)
+end
 
 --- Serves a service's methods, those of one connection one after the other. Faults are exceptions: KeyError when there
 --- is no such method, TypeError for wrong arguments, ValueError for what is no request, else RuntimeError; to requests
@@ -147,9 +155,7 @@ local server_names <const> = { "authkey", "digest", "limit", "idle_timeout", "ha
 ---@return string? message
 ---@return string? code
 function M.serve(service, urls, options)
-  local given <const> = {}
-  for _, name in ipairs(server_names) do given[name] = options and options[name] end
-  return returned(pcall(connection.serve, urls, function(peer) serve_peer(service, peer) end, given))
+  return returned(pcall(serve, service, urls, options or {}))
 end
 
 -- The client's side.
@@ -206,21 +212,27 @@ local forms <const> = {
   pickle = { encode = encode_pickle, parse = parse_pickle }, json = { encode = encode_json, parse = parse_json },
 }
 
---- Answers come in the order of the requests: `waiting` has those that are under way.
+--- Answers come in the order of the requests: `waiting` has those that are under way, from first to last.
 local function receive(link, seconds)
   link.peer.conn.timeout = seconds
   local text <const>, message <const>, code <const> = link.peer:receive()
-  if text == nil and (code ~= "denied" or #link.waiting == 0) then return nil, message, code end
-  local request <const> = table.remove(link.waiting, 1)
+  local request <const> = link.waiting[link.first]
+  if text == nil and (code ~= "denied" or not request) then return nil, message, code end
   if not request then return nil, "the server sends an answer that nobody waits for", "protocol" end
+  link.waiting[link.first], link.first = nil, link.first + 1
   if text == nil then return request.id, nil, message, code end
   if type(text) ~= "string" then return nil, "the server sends what is no answer", "protocol" end
   return request.id, link.form.parse(request.name, text)
 end
 
-local function send(link, request)
-  table.insert(link.waiting, request)
-  return link.peer:send(request.text)
+--- What has failed was not sent, or else nothing more will be.
+local function send(link, text, request)
+  local place <const> = link.last + 1
+  link.waiting[place], link.last = request, place
+  local sent <const>, message <const>, code <const> = link.peer:send(text)
+  if sent or code == "timeout" then return sent, message, code end
+  link.waiting[place], link.last = nil, place - 1
+  return nil, message, code
 end
 
 local function open(url, options, seconds)
@@ -228,10 +240,11 @@ local function open(url, options, seconds)
     digest = options.digest, limit = options.limit, tls = options.tls, server_name = options.server_name,
     timeout = math.max(seconds, 0.001) })
   if not peer then return nil, message, code end
-  local link <const> = { peer = peer, waiting = {}, form = forms[options.codec or "pickle"] }
+  local link <const> = { peer = peer, waiting = {}, first = 1, last = 0, form = forms[options.codec or "pickle"] }
+  local output <const> = writer.over(peer.conn, function(text, request) return send(link, text, request) end)
   return {
     receive = function(timeout) return receive(link, timeout) end,
-    send = function(request) return send(link, request) end,
+    send = function(request, left) return output:write(left, request.text, request) end,
     is_open = function() return peer.conn.is_open end,
     close = function() peer:close() end,
   }

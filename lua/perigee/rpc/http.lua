@@ -3,6 +3,7 @@
 
 local http <const> = require "perigee.http"
 local json <const> = require "perigee.rpc.json"
+local checked <const> = require "perigee.rpc.options"
 local misuse <const> = require "perigee.misuse"
 local page <const> = require "perigee.rpc.page"
 local upgrade <const> = require "perigee.http.upgrade"
@@ -55,28 +56,6 @@ local function answer(service, request, options)
   return answer_json(service, body, options)
 end
 
-local names <const> = { limit = true, batch = true, calls = true, origins = true, websocket = true, server = true,
-  idle_timeout = true }
-
-local function check_count(options, name)
-  local count <const> = options[name]
-  if count ~= nil and (math.type(count) ~= "integer" or count < 1) then
-    error(("option '%s' must be an integer of 1 or more"):format(name), 0)
-  end
-end
-
-local function check(options)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
-  for _, name in ipairs { "limit", "batch", "calls" } do check_count(options, name) end
-  local origins <const> = options.origins
-  if origins ~= nil and origins ~= "*" and type(origins) ~= "table" then
-    error("option 'origins' must be a list or \"*\"", 0)
-  end
-end
-
 --- What answers GET: an upgrade to WebSocket, or the page.
 local function getter(service, options)
   local upgraded <const> = options.websocket ~= false and
@@ -89,7 +68,7 @@ end
 
 local function make(service, options)
   options = options == nil and {} or options
-  check(options)
+  checked.check(options)
   local made <const> = http.app()
   local function post(request) return answer(service, request, options) end
   local get <const> = getter(service, options)

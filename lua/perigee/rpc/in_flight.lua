@@ -3,7 +3,7 @@
 
 local core <const> = require "core.task"
 
-local M <const> = {}
+local M <const> = { NOBODY = false --[[an id that no call has: what comes with it is dropped]] }
 
 --- One call.
 ---@class perigee.rpc.Slot
@@ -11,10 +11,14 @@ local M <const> = {}
 ---@field calls perigee.rpc.InFlight
 ---@field values table? { n =, ... }: what `receive` gave for it
 ---@field waiter perigee.Waitlist? of the task that waits for somebody else's reading
+---@field before perigee.rpc.Slot? opened before
+---@field after perigee.rpc.Slot?
 
 ---@class perigee.rpc.InFlight
 ---@field receive fun(seconds: number): any?, ... the id of an answer and what it says; or nil, message, code
 ---@field slots table<any, perigee.rpc.Slot> by ids
+---@field first perigee.rpc.Slot? in the order of opening: the answers mostly come in that
+---@field last perigee.rpc.Slot?
 ---@field count integer calls that are under way
 ---@field reader perigee.rpc.Slot? whose task reads
 ---@field failure table? { message, code }: nothing more will come
@@ -40,10 +44,17 @@ end
 ---@param id any that its answer will have
 ---@return perigee.rpc.Slot
 function InFlight:open(id)
-  local slot <const> = setmetatable({ id = id, calls = self }, Slot)
-  self.slots[id] = slot
+  local slot <const> = setmetatable({ id = id, calls = self, before = self.last }, Slot)
+  if self.last then self.last.after = slot else self.first = slot end
+  self.slots[id], self.last = slot, slot
   self.count = self.count + 1
   return slot
+end
+
+local function unlink(self, slot)
+  local before <const>, after <const> = slot.before, slot.after
+  if before then before.after = after else self.first = after end
+  if after then after.before = before else self.last = before end
 end
 
 --- Another caller reads on; one that has its answer already hands that on in its turn.
@@ -51,8 +62,9 @@ function Slot:__close()
   local calls <const> = self.calls
   calls.slots[self.id] = nil
   calls.count = calls.count - 1
+  unlink(calls, self)
   if calls.reader == self then calls.reader = nil end
-  if not calls.reader then wake(select(2, next(calls.slots))) end
+  if not calls.reader then wake(calls.first) end
 end
 
 local function deliver(self, id, ...)
@@ -84,10 +96,9 @@ end
 
 --- Waits for the answer to a call, which stays open.
 ---@param slot perigee.rpc.Slot
----@param seconds number
+---@param until_ number on the loop's clock
 ---@return any ... what `receive` gave after the id; or nil, message, code: "timeout" among others
-function InFlight:wait(slot, seconds)
-  local until_ <const> = core.now() + seconds
+function InFlight:wait(slot, until_)
   while not slot.values and not self.failure do
     local left <const> = until_ - core.now()
     if left <= 0 then return nil, "no answer in time", "timeout" end

@@ -6,6 +6,8 @@
 ---   print(remote.add(2, 3))
 
 local fault <const> = require "perigee.rpc.fault"
+local checked <const> = require "perigee.rpc.options"
+local returned <const> = require "perigee.misuse"
 local service <const> = require "perigee.rpc.service"
 
 local M <const> = { codes = fault.codes, fault = fault.new, is_fault = fault.is, service = service.new }
@@ -19,6 +21,12 @@ local Proxy <const> = { __name = "perigee.rpc.Proxy" }
 local clients <const> = {
   json = "perigee.rpc.json_client", xml = "perigee.rpc.xml_client", msgpack = "perigee.rpc.msgpack_client",
   websocket = "perigee.rpc.websocket_client", connection = "perigee.rpc.connection",
+}
+
+--- What each takes besides protocol, timeout, limit and tls.
+local options_of <const> = {
+  json = { "headers", "unix" }, xml = { "headers", "unix", "binary" }, msgpack = { "server_name" },
+  websocket = { "headers", "server_name" }, connection = { "authkey", "digest", "codec", "server_name" },
 }
 
 local defaults <const> = {
@@ -51,6 +59,7 @@ end
 function Proxy:__call(...)
   local subject <const> = subjects[self]
   if not subject.name then error("a proxy is called by a method's name: remote.add(2, 3)", 2) end
+  if subjects[...] then error(("methods are called with a dot: remote.%s(...)"):format(subject.name), 2) end
   return raise_unless(subject.client:call(subject.name, table.pack(...)))
 end
 
@@ -69,23 +78,33 @@ end
 ---@field code string
 M.Failure = { __name = "perigee.rpc.Failure", __tostring = function(self) return self.message end }
 
-local function check_proxy(remote)
+--- Whose client that is, and the method's whole name.
+local function subject_of(remote, name)
   local subject <const> = subjects[remote]
   if not subject then error("bad argument 'remote' (what rpc.connect returns expected)", 3) end
-  return subject
+  if type(name) ~= "string" then error("bad argument 'name' (a method's name expected)", 3) end
+  return subject.client, subject.name and subject.name .. "." .. name or name
 end
 
 local function protocol_of(url, given)
-  if type(url) ~= "string" then error("bad argument 'url' (a URL expected)", 3) end
-  if type(given) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
+  if type(url) ~= "string" then error("bad argument 'url' (a URL expected)", 0) end
+  if type(given) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
   local scheme <const> = url:match "^(%a+):"
   local protocol <const> = given.protocol or defaults[scheme]
   if protocol and clients[protocol] then return protocol end
   if given.protocol then
     error(("there is no protocol '%s': there are json, xml, msgpack, websocket and connection")
-      :format(tostring(given.protocol)), 3)
+      :format(tostring(given.protocol)), 0)
   end
-  error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:"):format(url), 3)
+  error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:"):format(url), 0)
+end
+
+local function connect(url, options)
+  local protocol <const> = protocol_of(url, options)
+  local names <const> = { protocol = true, timeout = true, limit = true, tls = true }
+  for _, name in ipairs(options_of[protocol]) do names[name] = true end
+  checked.check_client(options, names)
+  return proxy_of(require(clients[protocol]).connect(url, options))
 end
 
 --- A proxy: remote.add(2, 3) calls the method add, remote.math.sub(1, 2) math.sub. It connects when it is first called,
@@ -101,9 +120,7 @@ end
 ---@param options table?
 ---@return perigee.rpc.Proxy
 function M.connect(url, options)
-  options = options == nil and {} or options
-  local protocol <const> = protocol_of(url, options)
-  return proxy_of(require(clients[protocol]).connect(url, options))
+  return returned(pcall(connect, url, options == nil and {} or options))
 end
 
 --- Calls a method, and returns what goes wrong in our usual form.
@@ -114,7 +131,8 @@ end
 ---@return string? message
 ---@return string|integer|nil code the fault's, an integer; a word when there was no answer
 function M.try(remote, name, ...)
-  local ok <const>, result <const>, code <const> = check_proxy(remote).client:call(name, table.pack(...))
+  local client <const>, method <const> = subject_of(remote, name)
+  local ok <const>, result <const>, code <const> = client:call(method, table.pack(...))
   if ok then return result end
   if ok == false then return nil, result.message, result.code end
   return nil, result, code
@@ -128,13 +146,17 @@ end
 ---@return string? message
 ---@return string? code
 function M.notify(remote, name, ...)
-  return check_proxy(remote).client:notify(name, table.pack(...))
+  local client <const>, method <const> = subject_of(remote, name)
+  local sent <const>, message <const>, code <const> = client:notify(method, table.pack(...))
+  return sent, message, code
 end
 
---- Closes the connection; what waits for an answer fails with "closed".
+--- Closes the connection; what waits for an answer fails with "closed". Over HTTP, calls that are under way end by
+--- themselves.
 ---@param remote perigee.rpc.Proxy
 function M.close(remote)
-  check_proxy(remote).client:close()
+  local client <const> = subject_of(remote, "")
+  client:close()
 end
 
 return M

@@ -6,11 +6,13 @@ local running <const> = require "perigee.service"
 
 local codes <const> = fault.codes
 
-local CALLS <const> = 1000 -- of one system.multicall
+local CALLS <const> = 1000                -- of one system.multicall
+local ANSWERS <const> = 4 * 1024 * 1024   -- bytes of what they return, about, before the others are not made
 
 local function describe(service, name)
   local method <const> = service:describe(name)
-  if not method then error(fault.new(codes.NOT_FOUND, ("there is no method %s"):format(tostring(name)))) end
+  local shown <const> = type(name) == "string" and name or "of such a name"
+  if not method then error(fault.new(codes.NOT_FOUND, ("there is no method %s"):format(shown))) end
   return method
 end
 
@@ -20,10 +22,33 @@ local function failure_of(wrong)
   return { faultCode = wrong.code, faultString = wrong.message }
 end
 
+--- About how many bytes a value has, as far as `most`.
+local function size_of(value, most)
+  local size, count, rest <const> = 0, 1, { value }
+  while count > 0 and size <= most do
+    local item <const> = rest[count]
+    count = count - 1
+    size = size + (type(item) == "string" and #item or 8)
+    for key, element in next, type(item) == "table" and item or {} do
+      count = count + 1
+      rest[count], size = element, size + (type(key) == "string" and #key or 0)
+    end
+  end
+  return size
+end
+
+--- What a peer gives is no list for having a length: maps of MessagePack have any keys, "n" among them.
+local function is_list(value)
+  if type(value) ~= "table" then return false end
+  local count = 0
+  for _ in next, value do count = count + 1 end
+  return count == #value
+end
+
 local function call_one(service, call)
   local name <const>, parameters <const> = call.methodName, call.params
-  if type(name) ~= "string" or type(parameters) ~= "table" then
-    return failure_of(fault.new(codes.INVALID_PARAMETERS, "a call has a methodName and params"))
+  if type(name) ~= "string" or not is_list(parameters) then
+    return failure_of(fault.new(codes.INVALID_PARAMETERS, "a call has a methodName and an array of params"))
   end
   if name == "system.multicall" then
     return failure_of(fault.new(codes.INVALID_PARAMETERS, "system.multicall calls all but itself"))
@@ -33,15 +58,20 @@ local function call_one(service, call)
   return { result == nil and json.null or result }
 end
 
+local TOO_LONG <const> = fault.new(codes.LIMIT, "the results of the calls before this one are too long")
+
 local function call_all(service, calls)
-  if type(calls) ~= "table" or next(calls) ~= nil and #calls == 0 then
+  if not is_list(calls) then
     error(fault.new(codes.INVALID_PARAMETERS, "system.multicall takes an array of calls"))
   end
   if #calls > CALLS then
     error(fault.new(codes.LIMIT, ("system.multicall takes at most %d calls"):format(CALLS)))
   end
-  local results <const> = json.array {}
-  for index, call in ipairs(calls) do results[index] = call_one(service, type(call) == "table" and call or {}) end
+  local results <const>, room = json.array {}, ANSWERS
+  for index, call in ipairs(calls) do
+    results[index] = room >= 0 and call_one(service, type(call) == "table" and call or {}) or failure_of(TOO_LONG)
+    room = room - size_of(results[index], room)
+  end
   return results
 end
 

@@ -7,6 +7,8 @@ local log <const> = require "perigee.log"
 local codes <const> = fault.codes
 local NULL <const> = json.null
 local BATCH <const> = 1000 -- default limit of the calls in a batch
+local ANSWERS <const> = 4 * 1024 * 1024 -- bytes of a batch's answers, before its other calls are not made
+local TOO_LONG <const> = fault.new(codes.LIMIT, "the answers to the calls before this one are too long")
 
 local M <const> = { BATCH = BATCH }
 
@@ -37,16 +39,17 @@ local function problem_of(call)
   if not is_id[type(call.id)] and call.id ~= NULL then return "the id of a call is a string, a number or null" end
 end
 
-local function perform(service, call)
+local function perform(service, call, has_room)
+  if not has_room then return false, TOO_LONG end
   local parameters <const> = call.params
   if parameters and type(next(parameters)) == "string" then return service:call(call.method, nil, parameters) end
   return service:call(call.method, parameters)
 end
 
-local function respond(service, call)
+local function respond(service, call, has_room)
   local why <const> = problem_of(call)
   if why then return invalid(why) end
-  local ok <const>, result <const> = perform(service, call)
+  local ok <const>, result <const> = perform(service, call, has_room)
   if call.id == nil then return nil end
   local id <const> = json.encode(call.id)
   if not ok then return refuse(id, result) end
@@ -60,8 +63,11 @@ local function respond_all(service, batch, limit)
   if #batch > limit then
     return refuse("null", fault.new(codes.LIMIT, ("a batch has at most %d calls"):format(limit)))
   end
-  local answers <const> = {}
-  for _, call in ipairs(batch) do answers[#answers + 1] = respond(service, call) end
+  local answers <const>, room = {}, ANSWERS
+  for _, call in ipairs(batch) do
+    local answer <const> = respond(service, call, room >= 0)
+    answers[#answers + 1], room = answer, room - (answer and #answer or 0)
+  end
   return #answers > 0 and "[" .. table.concat(answers, ",") .. "]" or nil
 end
 
@@ -74,7 +80,7 @@ function M.answer(service, text, batch)
   local call <const>, message <const>, code <const> = json.decode(text)
   if code then return refuse("null", fault.new(codes.PARSE, message)) end
   if type(call) == "table" and #call > 0 then return respond_all(service, call, batch or BATCH) end
-  return respond(service, call)
+  return respond(service, call, true)
 end
 
 -- The client's side.
@@ -101,7 +107,7 @@ local function fault_of(failure)
 end
 
 --- What an answer says: its id, and then true and the result, or false and the fault. nil, message, "protocol" when it
---- is none. The id is null for a call that the server could not read.
+--- is none. The id is null for a call that the server could not read, and false when this is a call of the server's.
 ---@param text string
 ---@return any id
 ---@return any ok or message
@@ -109,6 +115,7 @@ end
 function M.decode_answer(text)
   local answer <const>, message <const>, code <const> = json.decode(text)
   if code then return nil, "the server's answer: " .. message, "protocol" end
+  if type(answer) == "table" and type(answer.method) == "string" then return false end
   if type(answer) ~= "table" or answer.id == nil then
     return nil, "the server's answer is none of JSON-RPC", "protocol"
   end

@@ -1,5 +1,6 @@
 --- JSON-RPC 2.0 over HTTP: the client's side.
 
+local encoded <const> = require "perigee.rpc.encoded"
 local json <const> = require "perigee.rpc.json"
 local http <const> = require "perigee.rpc.post"
 local null <const> = require "perigee.codec.json".null
@@ -30,7 +31,7 @@ function Client:call(name, arguments, seconds)
   self.id = self.id + 1
   local id <const> = self.id
   local response <const>, message <const>, code <const> =
-    http.post(self, name, json.encode_call(name, arguments, id), TYPE, seconds)
+    http.post(self, name, encoded(json.encode_call, name, arguments, id), TYPE, seconds)
   if not response then return nil, message, code end
   local answered <const>, ok <const>, result <const> = json.decode_answer(response.body)
   if answered == nil then return fail(self, name, ok) end
@@ -47,7 +48,8 @@ end
 ---@return string? message
 ---@return string? code
 function Client:notify(name, arguments)
-  local response <const>, message <const>, code <const> = http.post(self, name, json.encode_call(name, arguments), TYPE)
+  local response <const>, message <const>, code <const> =
+    http.post(self, name, encoded(json.encode_call, name, arguments), TYPE)
   if not response then return nil, message, code end
   return true
 end

@@ -1,7 +1,5 @@
 --- The methods of a service, by their whole names: what it was made of, checked, and described.
 
-local misuse <const> = require "perigee.misuse"
-
 local M <const> = {}
 
 ---@class perigee.rpc.Method
@@ -27,7 +25,14 @@ local function check_names(name, given)
   return given
 end
 
+local known <const> = { true, help = true, parameters = true }
+
 local function method_of(name, f, described)
+  for key in pairs(described) do
+    if not known[key] then
+      error(("method '%s' is described by help and parameters, not %s"):format(name, tostring(key)), 0)
+    end
+  end
   local help <const> = described.help or ""
   if type(help) ~= "string" then error(("help of method '%s' must be a string"):format(name), 0) end
   local parameters <const> = described.parameters and check_names(name, described.parameters) or parameter_names(f)
@@ -70,7 +75,10 @@ function M.describe(methods)
   return all
 end
 
-local function collect(methods)
+--- The same for a script's methods. Raises for what is none, and for names that every service has.
+---@param methods table
+---@return table<string, perigee.rpc.Method>
+function M.collect(methods)
   if type(methods) ~= "table" then error("bad argument 'methods' (a table expected)", 0) end
   local all <const> = M.describe(methods)
   for name in pairs(all) do
@@ -79,13 +87,6 @@ local function collect(methods)
     end
   end
   return all
-end
-
---- The same for a script's methods. Raises for what is none, and for names that every service has.
----@param methods table
----@return table<string, perigee.rpc.Method>
-function M.collect(methods)
-  return misuse(pcall(collect, methods))
 end
 
 return M

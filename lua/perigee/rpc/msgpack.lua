@@ -1,14 +1,18 @@
 --- MessagePack-RPC over streams (github.com/msgpack-rpc/msgpack-rpc, spec.md): the server's side.
 
+local checked <const> = require "perigee.rpc.options"
 local core <const> = require "core.task"
 local fault <const> = require "perigee.rpc.fault"
 local log <const> = require "perigee.log"
+local misuse <const> = require "perigee.misuse"
 local msgpack <const> = require "perigee.codec.msgpack"
 local net <const> = require "perigee.net"
-local writer <const> = require "perigee.rpc.writer"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
 local CALLS <const> = 100                      -- default limit of calls of one connection that run at a time
+
+--- What the caller is told when the task was killed that ran its call.
+local INTERRUPTED <const> = fault.new(fault.codes.INTERNAL, "the call was interrupted")
 
 local M <const> = {}
 
@@ -19,7 +23,7 @@ local M <const> = {}
 ---@field invoke function of it
 ---@field conn perigee.Connection
 ---@field messages perigee.Reader
----@field output perigee.rpc.Writer
+---@field is_full boolean an answer found more queued than the connection is to queue
 ---@field group perigee.Scope of its tasks
 ---@field tasks integer
 ---@field calls integer tasks that there may be
@@ -81,16 +85,24 @@ local function end_with(self, kind, message, code)
   return finish(self)
 end
 
-local function take(self, kind, id, name, ...)
+local function take(self, token, kind, id, name, ...)
   self.reader = nil
   if self.other ~= "comes" then call_other(self) end
   if kind == REQUEST then
-    if answer(self, id, self.invoke(self.service, name, ...)) == false then self.output:drain() end
+    token.id = id
+    if answer(self, id, self.invoke(self.service, name, ...)) == false then self.is_full = true end
+    token.id = nil
   elseif kind == NOTIFICATION then
     self.invoke(self.service, name, ...)
   else
     end_with(self, kind, id, name)
   end
+end
+
+--- A peer that does not take its answers is not read.
+local function wait_for_room(self)
+  self.is_full = false
+  self.conn:write ""
 end
 
 --- One task stands by; the others have nothing to do: false.
@@ -110,13 +122,15 @@ function Session:run(is_other)
     self.tasks = self.tasks - 1
     if self.reader == token then self.reader = nil end
     if self.standing == token then self.other = nil end
+    if token.id then fail(self, token.id, INTERRUPTED) end
     self.turn:wake()
   end })
   local messages <const> = self.messages
   while not self.ended do
     if not self.reader then
       self.reader = token
-      take(self, messages:next())
+      if self.is_full then wait_for_room(self) end
+      take(self, token, messages:next())
     elseif not stand_by(self, token) then
       return
     end
@@ -127,13 +141,18 @@ local function serve_connection(service, conn, options)
   conn.timeout = options.idle_timeout
   local session <const> = setmetatable({
     service = service, invoke = service.invoke, conn = conn, calls = options.calls or CALLS, tasks = 1,
-    ended = false, turn = core.waitlist(),
-    messages = msgpack.reader(conn, { list = "call", limit = options.limit }), output = writer.over(conn),
+    ended = false, is_full = false, turn = core.waitlist(),
+    messages = msgpack.reader(conn, { list = "call", limit = options.limit }),
   }, Session)
   core.group(function(group)
     session.group = group
     session:run()
   end)
+end
+
+local function serve(service, urls, options)
+  checked.check(options)
+  return net.serve(urls, function(conn) serve_connection(service, conn, options) end, options.server)
 end
 
 --- Serves a service's methods. Requests of one connection are taken as they come, and run side by side as soon as one
@@ -149,8 +168,7 @@ end
 ---@return string? message
 ---@return string? code
 function M.serve(service, urls, options)
-  options = options or {}
-  return net.serve(urls, function(conn) serve_connection(service, conn, options) end, options.server)
+  return misuse(pcall(serve, service, urls, options or {}))
 end
 
 return M

@@ -2,12 +2,15 @@
 --- one connection.
 
 local fault <const> = require "perigee.rpc.fault"
+local in_flight <const> = require "perigee.rpc.in_flight"
 local msgpack <const> = require "perigee.codec.msgpack"
 local net <const> = require "perigee.net"
 local pipelined <const> = require "perigee.rpc.pipelined"
 local writer <const> = require "perigee.rpc.writer"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
+
+local NOBODY <const> = in_flight.NOBODY
 
 local M <const> = {}
 
@@ -20,6 +23,7 @@ end
 
 local function answer_of(kind, id, failure, result)
   if kind == nil then return nil, id, failure end
+  if kind == REQUEST or kind == NOTIFICATION then return NOBODY end -- a call of the server's: there are no methods here
   if kind ~= RESPONSE then return nil, "the server sends what is no response", "protocol" end
   if id == nil and failure ~= nil then -- whose call that was, nobody knows
     return nil, "the server could not read a call: " .. fault_of(failure).message, "protocol"

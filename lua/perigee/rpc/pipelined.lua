@@ -2,12 +2,13 @@
 --- made again with the next one when it has broken; after attempts that failed, not before some time has passed.
 
 local core <const> = require "core.task"
+local encoded <const> = require "perigee.rpc.encoded"
 local in_flight <const> = require "perigee.rpc.in_flight"
 
 local SECONDS <const> = 30   -- default time of a call
 local QUIET <const> = 1      -- seconds without a call, after which it is looked whether the server is still there
 local LOOK <const> = 0.001   -- seconds that this takes
-local NOBODY <const> = false -- an id that no answer has
+local NOBODY <const> = in_flight.NOBODY
 local ID_MAX <const> = 0xffffffff
 local PAUSE <const>, PAUSE_MAX <const> = 0.05, 5 -- seconds after the first attempt that failed, and at most
 
@@ -21,7 +22,7 @@ local M <const> = {}
 --- A connection that a protocol has opened.
 ---@class perigee.rpc.Link
 ---@field receive fun(seconds: number): any, ... the id of an answer, and ok and the result; or nil, message, code
----@field send fun(bytes: string): true?, string?, string?
+---@field send fun(bytes: string, seconds: number): true?, string?, string?
 ---@field is_open fun(): boolean
 ---@field close fun()
 ---@field calls perigee.rpc.InFlight
@@ -33,10 +34,19 @@ local M <const> = {}
 ---@field protocol perigee.rpc.Protocol
 ---@field id integer of the last call
 ---@field link perigee.rpc.Link?
----@field connecting perigee.Waitlist? of those who wait for another one's attempt
+---@field attempt perigee.rpc.Attempt? to connect, that is under way
 ---@field failed { message: string, code: string, count: integer, until_: number }? attempts since the last connection
 local Client <const> = { __name = "perigee.rpc.Client" }
 Client.__index = Client
+
+--- Of those that wait for it all get its end; when its task is cancelled, one of them makes another.
+---@class perigee.rpc.Attempt
+---@field waiting perigee.Waitlist
+---@field message string? it has failed
+---@field code string?
+
+--- Failures of one message, of which the others on its connection know nothing.
+local alone <const> = { timeout = true, limit = true }
 
 local function note_failure(self, message, code)
   local count <const> = (self.failed and self.failed.count or 0) + 1
@@ -59,16 +69,14 @@ local function open(self, seconds)
 end
 
 local function connect(self, seconds)
-  self.connecting = core.waitlist()
-  local _ <close> = setmetatable({}, { __close = function()
-    self.connecting:wake(math.huge)
-    self.connecting = nil
+  local attempt <close> = setmetatable({ waiting = core.waitlist() }, { __close = function(attempt)
+    self.attempt = nil
+    attempt.waiting:wake(math.huge)
   end })
+  self.attempt = attempt
   local link <const>, message <const>, code <const> = open(self, seconds)
-  if link and self.is_closed then
-    link.close()
-    return nil, "the client is closed", "closed"
-  end
+  attempt.message, attempt.code = message, code
+  if link and self.is_closed then link.close() end
   return link, message, code
 end
 
@@ -82,22 +90,33 @@ local function is_alive(link)
   if link.calls.failure or not link.is_open() then return false end
   if link.calls.count > 0 or core.now() - link.used < QUIET then return true end
   local slot <close> = link.calls:open(NOBODY)
-  link.calls:wait(slot, LOOK)
+  link.calls:wait(slot, core.now() + LOOK)
   return not link.calls.failure
 end
 
---- The connection, made if need be. Of those that wait for one attempt all get its end.
-local function link_within(self, seconds)
-  if self.is_closed then return nil, "the client is closed", "closed" end
-  if self.connecting then
-    if not self.connecting:wait(seconds) then return nil, "no connection in time", "timeout" end
-    if self.is_closed then return nil, "the client is closed", "closed" end
-    if not self.link and self.failed then return nil, self.failed.message, self.failed.code end
-  end
+--- The link, if there is one that is alive, or else a new one.
+local function link_of(self, until_)
   local link <const> = self.link
   if link and is_alive(link) then return link end
   if link then drop(self, link) end
-  return connect(self, seconds)
+  if not self.link and not self.attempt then return connect(self, until_ - core.now()) end
+end
+
+--- The connection, made if need be.
+local function link_within(self, until_)
+  while not self.is_closed do
+    local attempt <const> = self.attempt
+    if attempt then
+      if not attempt.waiting:wait(math.max(until_ - core.now(), 0)) then
+        return nil, "no connection in time", "timeout"
+      end
+      if attempt.message then return nil, attempt.message, attempt.code end
+    else
+      local link <const>, message <const>, code <const> = link_of(self, until_)
+      if message or link and not self.is_closed then return link, message, code end
+    end
+  end
+  return nil, "the client is closed", "closed"
 end
 
 local function fail(self, name, message, code)
@@ -119,21 +138,20 @@ end
 ---@return any result the perigee.rpc.Fault when not ok; the message when there is no answer
 ---@return string? code "timeout" "closed" "refused" "protocol" ...: after those the call may have been done or not
 function Client:call(name, arguments, seconds)
-  local began <const> = core.now()
-  seconds = seconds or self.options.timeout or SECONDS
+  local until_ <const> = core.now() + (seconds or self.options.timeout or SECONDS)
   self.id = self.id % ID_MAX + 1
   local id <const> = self.id
-  local bytes <const> = self.protocol.encode(name, arguments, id)
-  local link <const>, message <const>, code <const> = link_within(self, seconds)
+  local bytes <const> = encoded(self.protocol.encode, name, arguments, id)
+  local link <const>, message <const>, code <const> = link_within(self, until_)
   if not link then return fail(self, name, message, code) end
   link.used = core.now()
   local slot <close> = link.calls:open(id)
-  local sent <const>, why <const>, short <const> = link.send(bytes)
+  local sent <const>, why <const>, short <const> = link.send(bytes, until_ - core.now())
   if not sent then
-    link.calls:fail(why, short)
+    if not alone[short] then link.calls:fail(why, short) end
     return finish(self, link, name, nil, why, short)
   end
-  return finish(self, link, name, link.calls:wait(slot, seconds - (core.now() - began)))
+  return finish(self, link, name, link.calls:wait(slot, until_))
 end
 
 --- Calls a method without an answer.
@@ -143,10 +161,11 @@ end
 ---@return string? message
 ---@return string? code
 function Client:notify(name, arguments)
-  local bytes <const> = self.protocol.encode(name, arguments)
-  local link <const>, message <const>, code <const> = link_within(self, self.options.timeout or SECONDS)
+  local bytes <const> = encoded(self.protocol.encode, name, arguments)
+  local until_ <const> = core.now() + (self.options.timeout or SECONDS)
+  local link <const>, message <const>, code <const> = link_within(self, until_)
   if not link then return fail(self, name, message, code) end
-  local sent <const>, why <const>, short <const> = link.send(bytes)
+  local sent <const>, why <const>, short <const> = link.send(bytes, until_ - core.now())
   if not sent then return fail(self, name, why, short) end
   return true
 end
@@ -154,6 +173,7 @@ end
 --- Closes the connection: calls that wait fail with "closed".
 function Client:close()
   self.is_closed = true
+  if self.attempt then self.attempt.waiting:wake(math.huge) end
   if not self.link then return end
   self.link.calls:fail("the client is closed", "closed")
   drop(self, self.link)

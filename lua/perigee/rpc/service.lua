@@ -1,13 +1,16 @@
 --- A service: methods, and how one is called whatever the protocol. What a method returns is the answer; what goes
 --- wrong in it is a fault.
 
+local checked <const> = require "perigee.rpc.options"
 local fault <const> = require "perigee.rpc.fault"
 local introspection <const> = require "perigee.rpc.introspection"
 local log <const> = require "perigee.log"
 local methods <const> = require "perigee.rpc.methods"
 local null <const> = require "perigee.codec.json".null
+local returned <const> = require "perigee.misuse"
 
 local codes <const> = fault.codes
+local ARGUMENTS <const> = 10000 -- of one call, at most: they are on the stack of its task
 
 local M <const> = {}
 
@@ -22,14 +25,23 @@ local function report(failure)
   return { failure = failure, traceback = debug.traceback("", 2):gsub("^\n", "") }
 end
 
---- What the caller is told of an error: nothing but that it has happened.
-local function internal(name, raised)
+local function describe(failure)
+  if type(failure) == "table" and type(rawget(failure, "message")) == "string" then return failure.message end
+  local ok <const>, text <const> = pcall(tostring, failure)
+  return ok and text or "a " .. type(failure)
+end
+
+--- What the caller is told of an error: nothing but that it has happened; and where parameters were left out, that too,
+--- as it may well be why.
+local function internal(method, count, raised)
   if fault.is(raised) then return raised end
   if type(raised) == "userdata" then error(raised, 0) end
   local is_reported <const> = type(raised) == "table"
-  log.error("a method has failed", { method = name, reason = tostring(is_reported and raised.failure or raised),
-    traceback = is_reported and raised.traceback or nil })
-  return fault.new(codes.INTERNAL, "internal error")
+  log.error("a method has failed", { method = method.name,
+    reason = describe(is_reported and raised.failure or raised), traceback = is_reported and raised.traceback or nil })
+  if count >= #method.parameters then return fault.new(codes.INTERNAL, "internal error") end
+  return fault.new(codes.INVALID_PARAMETERS, ("%s has failed: it has %d parameters, and %d came"):format(method.name,
+    #method.parameters, count))
 end
 
 --- nil, message is how our functions say that they have failed as could be expected.
@@ -37,8 +49,8 @@ local function expected(message, code)
   return fault.new(codes.APPLICATION, message, type(code) == "string" and code or nil)
 end
 
-local function finish(name, ok, result, message, code)
-  if not ok then return false, internal(name, result) end
+local function finish(method, count, ok, result, message, code)
+  if not ok then return false, internal(method, count, result) end
   if result == nil and type(message) == "string" then return false, expected(message, code) end
   return true, result
 end
@@ -58,17 +70,16 @@ function Service:invoke(name, ...)
   if not method then
     return false, fault.new(codes.NOT_FOUND, ("there is no method %s"):format(tostring(name)))
   end
-  if select("#", ...) > method.most then
-    return false, wrong_count(method, select("#", ...))
-  end
-  return finish(name, xpcall(method.call, report, ...))
+  local count <const> = select("#", ...)
+  if count > method.most then return false, wrong_count(method, count) end
+  return finish(method, count, xpcall(method.call, report, ...))
 end
 
 local function by_position(parameters, count)
   for index = 1, count do
     if parameters[index] == null then parameters[index] = nil end
   end
-  return count
+  return parameters, 1, count
 end
 
 --- Arguments by the parameters' names, of which the first `count` are given already: a table with n, or nil and the
@@ -98,11 +109,14 @@ end
 ---@return any result or the perigee.rpc.Fault
 function Service:call(name, parameters, named)
   parameters = parameters or {}
-  if not named or not self.methods[name] then
-    return self:invoke(name, table.unpack(parameters, 1, by_position(parameters, parameters.n or #parameters)))
+  local method <const>, count <const> = self.methods[name], parameters.n or #parameters
+  if not method then return self:invoke(name) end
+  if count > method.most then return false, wrong_count(method, count) end
+  if count > ARGUMENTS then
+    return false, fault.new(codes.INVALID_PARAMETERS, ("a call has at most %d parameters"):format(ARGUMENTS))
   end
-  local count <const> = parameters.n or #parameters
-  local arguments <const>, wrong <const> = by_name(self.methods[name], named, count)
+  if not named then return self:invoke(name, table.unpack(by_position(parameters, count))) end
+  local arguments <const>, wrong <const> = by_name(method, named, count)
   if not arguments then return false, wrong end
   table.move(parameters, 1, count, 1, arguments)
   return self:invoke(name, table.unpack(arguments, 1, arguments.n))
@@ -142,46 +156,68 @@ local protocols <const> = {
     return require "perigee.rpc.msgpack".serve(self, urls, options)
   end,
   connection = function(self, at, options)
-    return require "perigee.rpc.connection".serve(self, at[1], setmetatable(at, { __index = options }))
+    if type(at) ~= "table" then error("target 'connection' must be { URL, authkey = ... }", 0) end
+    local given <const> = { limit = options.limit, idle_timeout = options.idle_timeout, server = options.server }
+    for name, value in pairs(at) do
+      if name ~= 1 then given[name] = value end
+    end
+    return require "perigee.rpc.connection".serve(self, at[1], given)
   end,
 }
 
 local function check_targets(targets)
-  if type(targets) ~= "table" then error("bad argument 'targets' (a table expected)", 3) end
+  if type(targets) ~= "table" then error("bad argument 'targets' (a table expected)", 0) end
   for name in pairs(targets) do
     if not protocols[name] and name ~= "options" then
-      error(("there is no protocol '%s': there are http, msgpack and connection"):format(tostring(name)), 3)
+      error(("there is no protocol '%s': there are http, msgpack and connection"):format(tostring(name)), 0)
     end
   end
+  if targets.options ~= nil then checked.check(targets.options) end
+end
+
+local function close_all(servers)
+  for _, server in pairs(servers) do server:close() end
+end
+
+--- All of them, or none.
+local function serve(self, targets)
+  check_targets(targets)
+  local servers <const> = {}
+  for _, name in ipairs(ORDER) do
+    if targets[name] then
+      local ok <const>, server <const>, message <const>, code <const> =
+        pcall(protocols[name], self, targets[name], targets.options or {})
+      if not ok or not server then close_all(servers) end
+      if not ok then error(server, 0) end
+      if not server then return nil, message, code end
+      servers[name] = server
+    end
+  end
+  return servers
 end
 
 --- Serves the methods: { http = URL or URLs, msgpack = URL or URLs, connection = { URL, authkey = }, options = {} }.
---- XML-RPC and JSON-RPC share http. Options: see perigee.rpc.http, perigee.rpc.msgpack and perigee.rpc.connection.
+--- XML-RPC and JSON-RPC share http. Options: see perigee.rpc.http and perigee.rpc.msgpack; those of
+--- perigee.rpc.connection stand beside its URL.
 ---@param targets { http: any, msgpack: any, connection: table?, options: table? }
 ---@return table<string, perigee.Server>? servers by the protocols' names
 ---@return string? message
 ---@return string? code "exists": an address is in use; "denied", "unreachable"
 function Service:serve(targets)
-  check_targets(targets)
-  local servers <const> = {}
-  for _, name in ipairs(ORDER) do
-    local message, code
-    if targets[name] then servers[name], message, code = protocols[name](self, targets[name], targets.options or {}) end
-    if message then
-      for _, server in pairs(servers) do server:close() end
-      return nil, message, code
-    end
-  end
-  return servers
+  return returned(pcall(serve, self, targets))
+end
+
+local function new(given)
+  local service <const> = setmetatable({ methods = methods.collect(given) }, Service)
+  for name, method in pairs(methods.describe(introspection(service))) do service.methods[name] = method end
+  return service
 end
 
 --- Makes a service of methods.
 ---@param given table name -> function | { function, help =, parameters = } | table of methods
 ---@return perigee.rpc.Service
 function M.new(given)
-  local service <const> = setmetatable({ methods = methods.collect(given) }, Service)
-  for name, method in pairs(methods.describe(introspection(service))) do service.methods[name] = method end
-  return service
+  return returned(pcall(new, given))
 end
 
 return M

@@ -10,13 +10,14 @@ local M <const> = {}
 
 local function run(service, output, text, batch, place)
   local _ <close> = place
+  output:wait()
   local answer <const> = json.answer(service, text, batch)
   if answer then output:write(nil, answer) end
 end
 
 --- What serves a socket: the texts that come, each a call or a batch, run side by side, and their answers go out as
 --- they are ready. Options: calls (that run at a time, default 100; more wait unread), batch (calls of a batch, default
---- 1000).
+--- 1000). A client that does not take its answers is not read.
 --- Calls that have begun run to their end also when the client has gone.
 ---@param service perigee.rpc.Service
 ---@param options { calls: integer?, batch: integer? }

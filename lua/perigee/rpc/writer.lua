@@ -1,5 +1,5 @@
---- Sending by many tasks on one connection: whole messages, one after the other. What there is room for is sent at once;
---- only when a peer is slow the tasks wait for it, and for each other.
+--- Sending by many tasks on one connection: whole messages, one after the other. What there is room for is sent at
+--- once; only when a peer is slow the tasks wait for it, and for each other.
 
 local core <const> = require "core.task"
 
@@ -43,12 +43,10 @@ function Writer:write(seconds, bytes, ...)
   return send_in_turn(self, bytes, ...)
 end
 
---- Waits while the peer is slow.
----@return true? drained
----@return string? message
----@return string? code
-function Writer:drain()
-  return send_in_turn(self, "")
+--- Waits while others wait for the peer: to be called before something is begun that will be answered.
+function Writer:wait()
+  while self.busy do self.turn:wait() end
+  self.turn:wake()
 end
 
 ---@param send fun(bytes: string, ...: any): true?, string?, string?

@@ -1,5 +1,6 @@
 --- XML-RPC over HTTP: the client's side.
 
+local encoded <const> = require "perigee.rpc.encoded"
 local fault <const> = require "perigee.rpc.fault"
 local http <const> = require "perigee.rpc.post"
 local xmlrpc <const> = require "perigee.codec.xmlrpc"
@@ -21,7 +22,7 @@ Client.__index = Client
 ---@return string? code "timeout" "closed" "refused" "protocol" ...: after those the call may have been done or not
 function Client:call(name, arguments, seconds)
   local response <const>, message <const>, code <const> =
-    http.post(self, name, xmlrpc.encode_call(name, arguments), "text/xml", seconds)
+    http.post(self, name, encoded(xmlrpc.encode_call, name, arguments), "text/xml", seconds)
   if not response then return nil, message, code end
   local ok <const>, result <const>, short <const> =
     xmlrpc.decode_response(response.body, { binary = self.options.binary })

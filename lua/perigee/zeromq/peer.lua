@@ -23,14 +23,14 @@ local function agree(conn, socket)
   local kind <const>, name <const>, body <const> = wire.read(conn, socket.limit)
   if not kind then return nil, name, body end
   if kind == "command" and name == "ERROR" then
-    return nil, "the other side refuses: " .. body:sub(2), "refused"
+    return nil, ("the other side refuses: %s"):format(wire.shown(body:sub(2))), "refused"
   end
   if kind ~= "command" or name ~= "READY" then return refuse(conn, "READY expected") end
   local properties <const>, message <const> = wire.properties(body)
   if not properties then return refuse(conn, message) end
   local theirs <const> = properties["socket-type"] or ""
   if socket.partners[theirs] then return theirs end
-  return refuse(conn, ("a %s socket cannot talk to a %s socket"):format(socket.kind, theirs))
+  return refuse(conn, ("a %s socket cannot talk to a %s socket"):format(socket.kind, wire.shown(theirs)))
 end
 
 --- Shakes hands.

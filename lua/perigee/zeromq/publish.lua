@@ -6,8 +6,11 @@ local channel <const> = require "perigee.task.channel"
 local core <const> = require "core.task"
 local wire <const> = require "perigee.zeromq.wire"
 
-local QUEUED <const> = 1024 * 1024   -- default, bytes that may be on their way to a subscriber
-local WAITING <const> = 1000         -- default, messages that may wait for a receiver
+local QUEUED <const> = 1024 * 1024     -- default, bytes that may be on their way to a subscriber
+local TOPICS <const> = 4 * 1024 * 1024 -- default, bytes of the topics that a subscriber may want
+local SAID <const> = 64 * 1024         -- default, bytes of what a subscriber says
+local ENTRY <const> = 128              -- bytes of a subscription besides its topic
+local WAITING <const> = 1000           -- default, messages that may wait for a receiver
 local ON <const>, OFF <const> = "\1", "\0"
 
 local M <const> = {}
@@ -26,7 +29,13 @@ local function tell(self, topic, is_on)
   if self.on_subscribe then self.on_subscribe(topic, is_on) end
 end
 
-local function add(self, topic, peer)
+--- What a subscription takes in memory, about.
+local function size_of(topic)
+  return #topic + ENTRY
+end
+
+--- The first of all to subscribe, or one more.
+local function add_peer(self, topic, peer)
   local peers = self.wants[topic]
   if not peers then
     peers = {}
@@ -34,7 +43,19 @@ local function add(self, topic, peer)
     self.sizes[#topic] = (self.sizes[#topic] or 0) + 1
     tell(self, topic, true)
   end
-  peers[peer] = (peers[peer] or 0) + 1
+  peers[peer] = true
+end
+
+--- Returns whether the peer may.
+local function add(self, topic, peer)
+  local count <const> = peer.topics[topic]
+  if not count then
+    peer.topics_size = peer.topics_size + size_of(topic)
+    if peer.topics_size > self.topics then return false end
+    add_peer(self, topic, peer)
+  end
+  peer.topics[topic] = (count or 0) + 1
+  return true
 end
 
 local function forget(self, topic, peer)
@@ -47,33 +68,37 @@ local function forget(self, topic, peer)
 end
 
 local function remove(self, topic, peer)
-  local peers <const> = self.wants[topic]
-  if not peers or not peers[peer] then return end
-  if peers[peer] == 1 then return forget(self, topic, peer) end
-  peers[peer] = peers[peer] - 1
+  local count <const> = peer.topics[topic]
+  if not count then return end
+  if count > 1 then
+    peer.topics[topic] = count - 1
+    return
+  end
+  peer.topics[topic], peer.topics_size = nil, peer.topics_size - size_of(topic)
+  forget(self, topic, peer)
+end
+
+--- What is said is done: false when there are too many subscriptions.
+local function take(self, peer, verb, topic)
+  if verb == "SUBSCRIBE" or verb == ON then return add(self, topic, peer) end
+  if verb == "CANCEL" or verb == OFF then remove(self, topic, peer) end
+  return true
 end
 
 --- Subscriptions come as commands since ZMTP 3.1, and as messages before.
 function Pub:run(peer)
+  peer.topics, peer.topics_size = {}, 0
   while true do
     local kind <const>, value <const>, body <const> = peer:read(self.limit)
     if not kind then return nil, value, body end
-    if kind == "command" then
-      if value == "SUBSCRIBE" then add(self, body, peer) elseif value == "CANCEL" then remove(self, body, peer) end
-    else
-      local first <const> = value[1]:sub(1, 1)
-      if first == ON then add(self, value[1]:sub(2), peer)
-      elseif first == OFF then remove(self, value[1]:sub(2), peer) end
-    end
+    local verb, topic = value, body
+    if kind == "message" then verb, topic = value[1]:sub(1, 1), value[1]:sub(2) end
+    if not take(self, peer, verb, topic) then return nil, "it subscribes to too many topics", "limit" end
   end
 end
 
 function Pub:on_left(peer)
-  local gone <const> = {}
-  for topic, peers in pairs(self.wants) do
-    if peers[peer] then gone[#gone + 1] = topic end
-  end
-  for _, topic in ipairs(gone) do forget(self, topic, peer) end
+  for topic in pairs(peer.topics) do forget(self, topic, peer) end
 end
 
 --- Who wants a topic: each once, however many of its subscriptions match.
@@ -100,30 +125,40 @@ function Pub:send(topic, ...)
   return count
 end
 
-local function publisher(kind, options, known)
-  local given <const> = sockets.check(options, known)
-  local queued <const> = given.queued or QUEUED
-  if math.type(queued) ~= "integer" or queued < 1 then
-    error("option 'queued' must be a positive integer, not " .. tostring(queued), 3)
+local function check_bytes(options, name, otherwise)
+  local value <const> = options[name]
+  if value == nil then return otherwise end
+  if math.type(value) ~= "integer" or value < 1 then
+    error(("option '%s' must be a positive integer, not %s"):format(name, tostring(value)), 4)
   end
+  return value
+end
+
+local function publisher(kind, options, known)
+  local given <const> = sockets.check(options, known, 1)
+  local queued <const>, topics <const> = check_bytes(given, "queued", QUEUED), check_bytes(given, "topics", TOPICS)
   return sockets.new(Pub, kind, { "SUB", "XSUB" }, { wants = {}, sizes = {}, dropped = 0, queued = queued,
-    on_subscribe = given.on_subscribe, limit = given.limit })
+    topics = topics, on_subscribe = given.on_subscribe, limit = given.limit or SAID })
 end
 
 --- A socket that publishes. Options: queued (bytes that may be on their way to a subscriber, default 1 MiB; what comes
---- then it misses), limit (bytes of what a subscriber says, default 16 MiB).
----@param options { queued: integer?, limit: integer? }?
+--- then it misses), limit (bytes of what a subscriber says at once, default 64 KiB), topics (bytes of all that a
+--- subscriber wants, and 128 for each topic, default 4 MiB; it is turned away when it wants more).
+---@param options { queued: integer?, limit: integer?, topics: integer? }?
 ---@return perigee.zeromq.Pub
 function M.pub(options)
-  return publisher("PUB", options, { queued = true })
+  local socket <const> = publisher("PUB", options, { queued = true, topics = true })
+  return socket
 end
 
 --- The same, which is also told of what is wanted: on_subscribe(topic, true) when the first subscribes to a prefix,
 --- on_subscribe(topic, false) when the last one has gone.
----@param options { on_subscribe: fun(topic: string, is_on: boolean), queued: integer?, limit: integer? }?
+---@param options { on_subscribe: fun(topic: string, is_on: boolean), queued: integer?, limit: integer?,
+--- topics: integer? }?
 ---@return perigee.zeromq.Pub
 function M.xpub(options)
-  return publisher("XPUB", options, { queued = true, on_subscribe = true })
+  local socket <const> = publisher("XPUB", options, { queued = true, topics = true, on_subscribe = true })
+  return socket
 end
 
 -- SUB.
@@ -180,6 +215,7 @@ end
 ---@return string? ... the further parts; or message
 ---@return string? code "timeout" "closed"
 function Sub:receive(seconds)
+  if seconds ~= nil and type(seconds) ~= "number" then error("bad argument 'seconds' (a number expected)", 2) end
   if not seconds then return parts_or_failure(self.messages:receive()) end
   return parts_or_failure(core.deadline(seconds, self.messages.receive, self.messages))
 end
@@ -197,6 +233,11 @@ end
 
 Sub.__close, Sub.__gc = Sub.close, Sub.close
 
+local function check_waiting(waiting)
+  if waiting == nil or math.type(waiting) == "integer" and waiting > 0 then return end
+  error("option 'waiting' must be a positive integer, not " .. tostring(waiting), 3)
+end
+
 --- A socket that receives what is published. Options: waiting (messages that may wait for a receiver, default 1000;
 --- then the publishers wait, or leave some out), limit (bytes of a message, default 16 MiB).
 ---@param topics string|string[]|nil prefixes to subscribe to
@@ -204,6 +245,7 @@ Sub.__close, Sub.__gc = Sub.close, Sub.close
 ---@return perigee.zeromq.Sub
 function M.sub(topics, options)
   local given <const> = sockets.check(options, { waiting = true })
+  check_waiting(given.waiting)
   local socket <const> = sockets.new(Sub, "SUB", { "PUB", "XPUB" }, { topics = {}, limit = given.limit,
     messages = channel(given.waiting or WAITING) })
   for _, topic in ipairs(type(topics) == "table" and topics or { topics }) do socket:subscribe(topic) end

@@ -26,11 +26,15 @@ end
 
 local function answer(self, request)
   local function reported(failure)
+    if type(failure) == "userdata" then return failure end -- an interruption of the task
     log.error("zeromq: a request could not be answered", { reason = tostring(failure),
       traceback = debug.traceback("", 2):gsub("^\n", "") })
   end
   local result <const> = table.pack(xpcall(self.handler, reported, table.unpack(request)))
-  if not result[1] then return end
+  if not result[1] then
+    if type(result[2]) == "userdata" then error(result[2], 0) end
+    return
+  end
   for index = 2, result.n do
     if type(result[index]) ~= "string" then
       return log.error("zeromq: a reply must be of strings", { part = index - 1, type = type(result[index]) })
@@ -47,6 +51,7 @@ function Rep:run(peer)
     if kind == "message" then
       local path <const>, request <const> = split(value)
       if not path then return nil, "a request without an empty part before it", "protocol" end
+      if #request == 0 then return nil, "a request without parts", "protocol" end
       local reply <const> = answer(self, request)
       if not reply then return nil, "a request could not be answered", "closed" end
       if #reply == 0 then reply[1] = "" end
@@ -72,7 +77,7 @@ end
 ---@field package turns perigee.zeromq.Peer[] those that are free, whose turn is next first
 local Req <const> = sockets.class "REQ"
 
---- Replies are handed to who waits for them; what nobody waits for is dropped.
+--- Replies are handed to who waits for them; what nobody has asked for is dropped.
 function Req:run(peer)
   peer.wake = core.waitlist()
   table.insert(self.turns, peer)
@@ -80,7 +85,8 @@ function Req:run(peer)
   while true do
     local kind <const>, value <const>, code <const> = peer:read(self.limit)
     if not kind then return nil, value, code end
-    if kind == "message" and value[1] == "" then
+    if kind == "message" and value[1] == "" and peer.is_asked then
+      peer.is_asked = false
       peer.reply = table.move(value, 2, #value, 1, {})
       peer.wake:wake()
     end
@@ -116,6 +122,7 @@ end
 
 local function exchange(self, peer, parts, until_)
   local _ <close> = setmetatable({}, { __close = function() give_back(self, peer) end })
+  peer.is_asked = true
   peer.conn:write(wire.message(table.move(parts, 1, #parts, 2, { "" })))
   while not peer.reply and not peer.has_left do
     if not peer.wake:wait(math.max(until_ - core.now(), 0)) then return nil, "request: no reply in time", "timeout" end

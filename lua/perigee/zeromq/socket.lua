@@ -1,6 +1,7 @@
 --- What all kinds of sockets have: peers that come and go, at addresses that are bound and at those that it connects
 --- to.
 
+local address <const> = require "core.address"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local misuse <const> = require "perigee.misuse"
@@ -46,7 +47,18 @@ end
 
 local function report(url, message, code)
   if code == "closed" or code == "reset" or code == nil then return end
-  log.warn("zeromq: a connection has ended", { peer = tostring(url), reason = message })
+  log.refusal("zeromq: a connection has ended", { peer = tostring(url), reason = message })
+end
+
+local function bind(self, urls, options)
+  if not self.is_open then error("the socket is closed", 0) end
+  local server <const>, message <const>, code <const> = net.serve(urls, function(conn)
+    local _ <const>, why <const>, word <const> = serve(self, conn)
+    report(conn.peer, why, word)
+  end, options)
+  if not server then return nil, message, code end
+  self.servers[#self.servers + 1] = server
+  return server
 end
 
 --- Serves an address, or several: tcp://, unix:, tls://. While a script is loaded, a failure raises.
@@ -56,13 +68,7 @@ end
 ---@return string? message
 ---@return string? code
 function Socket:bind(urls, options)
-  local server <const>, message <const>, code <const> = net.serve(urls, function(conn)
-    local _ <const>, why <const>, word <const> = serve(self, conn)
-    report(conn.peer, why, word)
-  end, options)
-  if not server then return nil, message, code end
-  self.servers[#self.servers + 1] = server
-  return server
+  return misuse(pcall(bind, self, urls, options))
 end
 
 local function keep_connected(self, url, options)
@@ -82,13 +88,19 @@ local function keep_connected(self, url, options)
   end
 end
 
+local function connect(self, url, options)
+  if type(url) ~= "string" then error("bad argument 'url' (a URL expected)", 0) end
+  local parsed <const>, message <const> = address.parse(url)
+  if not parsed then error(message, 0) end
+  if not self.is_open then error("the socket is closed", 0) end
+  self.scope:spawn(keep_connected, self, url, options)
+end
+
 --- Connects to an address, and again whenever the connection ends. Does not wait for it.
 ---@param url string
 ---@param options table? of net.connect
 function Socket:connect(url, options)
-  if type(url) ~= "string" then error("bad argument 'url' (a URL expected)", 2) end
-  if not self.is_open then error("the socket is closed", 2) end
-  self.scope:spawn(keep_connected, self, url, options)
+  return misuse(pcall(connect, self, url, options))
 end
 
 --- Ends all its connections, and serves no longer. Closing twice does nothing.
@@ -146,10 +158,12 @@ end
 --- Checks options: those in `known`, and limit. Raises at the caller's caller.
 ---@param options table?
 ---@param known table<string, true>
+---@param level integer? more functions up
 ---@return table
-function M.check(options, known)
+function M.check(options, known, level)
   options = options == nil and {} or options
-  misuse(pcall(check, options, known))
+  local ok <const>, why <const> = pcall(check, options, known)
+  if not ok then error(why, 3 + (level or 0)) end
   return options
 end
 

@@ -8,6 +8,7 @@ local MECHANISM <const> = "NULL" .. ("\0"):rep(16)
 local MORE <const>, LONG <const>, COMMAND <const> = 1, 2, 4
 local COMMAND_LIMIT <const> = 65536 -- bytes
 local PARTS_LIMIT <const> = 1024    -- of one message
+local SHOWN <const> = 100           -- bytes
 
 local M <const> = {}
 
@@ -42,6 +43,13 @@ function M.ready(kind)
   return M.command("READY", string.pack(">s1s4s1s4", "Socket-Type", kind, "Identity", ""))
 end
 
+--- Words of the other side's, as they are shown in messages.
+---@param text string
+---@return string
+function M.shown(text)
+  return (text:sub(1, SHOWN):gsub("[^%g ]", "?"))
+end
+
 --- Reads the other side's greeting.
 ---@param conn perigee.Connection
 ---@return integer? minor its version is 3.minor
@@ -55,7 +63,7 @@ function M.read_greeting(conn)
   if major < MAJOR then return nil, ("the other side speaks ZMTP %d, not 3"):format(major), "protocol" end
   local mechanism <const> = bytes:sub(13, 32):match "^[^\0]*"
   if mechanism == "NULL" then return minor end
-  return nil, ("the other side wants the mechanism %q, not NULL"):format(mechanism), "protocol"
+  return nil, ("the other side wants the mechanism \"%s\", not NULL"):format(M.shown(mechanism)), "protocol"
 end
 
 local function read_size(conn, flags, first)

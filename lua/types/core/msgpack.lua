@@ -25,8 +25,8 @@ M.null = nil
 ---@field binary "string"|"buffer"|nil what binary is decoded to, default "string"; as the key of a map it is a string
 ---@field uint64 "exact"|"float"|nil integers from 2^63 on: "exact" (default) refuses them, as Lua has none; "float"
 --- makes floats of them
----@field list boolean|"call"|nil true: the message has to be an array of at most 250 elements, which come as values of
---- their own; nil among them is nil. "call", for MessagePack-RPC: the same, and the arguments in [0, id, method,
+---@field list boolean|"call"|nil true: the message has to be an array of at most 10000 elements, which come as values
+--- of their own; nil among them is nil. "call", for MessagePack-RPC: the same, and the arguments in [0, id, method,
 --- arguments] and in [2, method, arguments] are values of their own, too: 0, id, method, ...
 --- and 2, nil, method, ...; what begins with 0 or 2 and is none of these is refused
 

@@ -19,7 +19,7 @@ end
 local function ask(options)
   local response <const> = assert(http.request(options))
   assert.equal(200, response.status)
-  return json.decode(response.body), response
+  return response:json(), response
 end
 
 describe("http.request", function()

@@ -197,4 +197,23 @@ describe("MessagePack-RPC", function()
     end
     helper.eventually(function() return server:active() == 0 end)
   end)
+
+  it("answers a call whose task is killed", function()
+    local failures <close>, interruption = helper.failures(), nil
+    local killed <const> = task.spawn(function()
+      local _ <const>, raised <const> = pcall(task.sleep, 600)
+      interruption = raised
+      error(raised, 0)
+    end)
+    task.sleep(0)
+    killed:cancel()
+    helper.eventually(function() return interruption end)
+    local service <const> = rpc.service { wait = function() return (gate:receive()) end,
+      is_killed = function() error(interruption, 0) end }
+    local servers <const> = assert(service:serve { msgpack = "tcp://127.0.0.1:0" })
+    local remote <close> = rpc.connect(tostring(servers.msgpack.address), { timeout = 600 })
+    assert.same({ nil, "the call was interrupted", -32603, n = 3 }, table.pack(rpc.try(remote, "is_killed")))
+    helper.eventually(function() return #failures > 0 end)
+    servers.msgpack:close()
+  end)
 end)

@@ -63,6 +63,12 @@ describe("a service of methods", function()
     assert.equal("add is given x twice", fault_of("add", { 1 }, { x = 1, y = 2 }).message)
   end)
 
+  it("tells that parameters are missing when a method fails without them", function()
+    local fault <const> = fault_of("add", { 1 })
+    assert.same({ "add has failed: it has 2 parameters, and 1 came", -32602 }, { fault.message, fault.code })
+    assert.same({ true, 0, n = 2 }, values(api:call "count"))
+  end)
+
   it("gives the faults that methods raise as they are", function()
     local fault <const> = fault_of "refuse"
     assert.same({ 404, "no such item", { item = 7 } }, { fault.code, fault.message, fault.data })

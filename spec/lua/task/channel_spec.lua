@@ -83,9 +83,9 @@ describe("a channel", function()
 
   it("loses nothing when a receiver's deadline passes as it is woken", function()
     local channel <const> = task.channel(1)
-    local first <const> = parked(task.deadline, 0.01, channel.receive, channel)
+    local first <const> = parked(task.deadline, 0.2, channel.receive, channel)
     local second <const> = parked(channel.receive, channel)
-    local busy <const> = os.clock() + 0.015
+    local busy <const> = os.clock() + 0.21
     while os.clock() < busy do task.now() end
     channel:send "x"
     local third <const> = task.spawn(function() return first:join() end)

@@ -4,6 +4,7 @@ local failure <const> = require "perigee.codec.pickle.failure"
 local marks <const> = require "perigee.codec.pickle.marks"
 local names <const> = require "perigee.codec.pickle.names"
 local scalars <const> = require "perigee.codec.pickle.scalars"
+local spread <const> = require "perigee.codec.pickle.spread"
 
 local invalid <const>, denied <const> = failure.invalid, failure.denied
 
@@ -89,6 +90,15 @@ local function check_key(self, key, position)
   if not is_hashable(self, key, 1) then invalid(position, "a %s is no key", self.kinds[key]) end
 end
 
+local function note_number(self, dict, key, position)
+  local numbers = self.numbers[dict]
+  if not numbers then
+    numbers = spread.new()
+    self.numbers[dict] = numbers
+  end
+  if not spread.add(numbers, key) then invalid(position, "too many keys that have the same hash") end
+end
+
 local function fill(self, dict, first, last, position)
   if (last - first) % 2 == 0 then invalid(position, "a key without a value") end
   self:check_values(position, first, last)
@@ -97,6 +107,7 @@ local function fill(self, dict, first, last, position)
     local key <const> = stack[index]
     if type(key) ~= "string" then
       check_key(self, key, position)
+      if type(key) == "number" and dict[key] == nil then note_number(self, dict, key, position) end
       self.odd[dict] = true
     end
     dict[key] = stack[index + 1]

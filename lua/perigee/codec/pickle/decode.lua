@@ -155,8 +155,9 @@ define("2", function(self, position)
   return position
 end)
 
+--- Who writes a pickle numbers its places one by one; other numbers could all have the same hash.
 local function keep(self, index, position)
-  if index < 0 then invalid(position, "the memo has no place %d", index) end
+  if index < 0 or index > #self.text then invalid(position, "the memo has no place %d", index) end
   local value <const> = self:peek(position)
   if self.memo[index] == nil then self.memo_count = self.memo_count + 1 end
   self.memo[index] = value

@@ -16,6 +16,7 @@ local invalid <const> = failure.invalid
 ---@field kinds table<table, perigee.pickle.kind> all tables that were made
 ---@field hashable table<table, boolean> of tuples that were keys
 ---@field odd table<table, true> of the dicts those with keys that are no strings
+---@field numbers table<table, perigee.pickle.Numbers> among the keys of dicts
 ---@field count integer of tables
 ---@field repeated integer what strings weigh that were taken out of the memo
 ---@field is_shared boolean a table may be in two places
@@ -36,7 +37,7 @@ local STRING_WEIGHT <const> = 16 -- so many bytes of a string that is repeated c
 function Machine.new(text, options)
   return setmetatable({
     text = text, stack = {}, top = 0, base = 0, marks = {}, memo = {}, memo_count = 0, kinds = {}, odd = {},
-    hashable = {}, count = 0, repeated = 0, is_shared = false, binary = options.binary,
+    hashable = {}, numbers = {}, count = 0, repeated = 0, is_shared = false, binary = options.binary,
     exceptions = options.exceptions, depth = options.depth, limit = options.limit,
   }, Machine)
 end
