@@ -110,6 +110,16 @@ static int queue_release_soon(lua_State *L) {
     return 0;
 }
 
+/* queue:untake_soon(id, deliveries): as if it had not been taken, without waiting */
+static int queue_untake_soon(lua_State *L) {
+    static const struct durable_method method = {"release in", durable_untake, NULL, durable_push_found};
+    const struct durable_space *queue = check_queue(L);
+    struct durable_operation operation = check_held(L);
+    operation.space = queue->number;
+    durable_call_soon(queue->environment, &method, &operation);
+    return 0;
+}
+
 /* Packs the integers of the table at 3, in memory on the stack. */
 static struct span push_packed(lua_State *L) {
     size_t count = lua_rawlen(L, 3), most = count * PACKED_MOST;
@@ -198,6 +208,7 @@ void durable_queue_open(lua_State *L) {
                                        {"done", queue_done},
                                        {"release", queue_release},
                                        {"release_soon", queue_release_soon},
+                                       {"untake_soon", queue_untake_soon},
                                        {"extend", queue_extend},
                                        {"retry", queue_retry},
                                        {"counts", queue_counts},

@@ -6,26 +6,16 @@
 --- Messages are strings; perigee.codec.* make strings of other values. Nothing is kept for those who are not there:
 --- what must not be lost belongs into perigee.queue.
 
+local backend <const> = require "perigee.backend"
 local class <const> = require "perigee.bus.class"
-local place <const> = require "perigee.place"
 local server <const> = require "perigee.server"
 
 local M <const> = {}
 
-local SCHEMES <const> = { ["local"] = "local", redis = "redis", rediss = "redis", ["redis+unix"] = "redis" }
-
 local function open(url, options)
-  if type(url) ~= "string" then error("bad argument 'url' (a URL expected: local: or redis://host:6379)", 0) end
-  local scheme <const> = url:match "^([%a+]+):"
-  local kind <const> = SCHEMES[scheme]
-  if not kind then
-    error(("bad argument 'url' (local:, local:/path, redis:// or rediss:// expected, got '%s')"):format(url), 0)
-  end
+  backend.kind(url)
   class.check_options(options, 0)
-  if kind == "redis" then return require "perigee.bus.redis".open(url, options) end
-  local found <const>, message <const>, code <const> = place.find(url)
-  if not found then return nil, message, code end
-  return require "perigee.bus.local".open(found, options)
+  return backend.open("perigee.bus", url, options)
 end
 
 --- Opens a bus. "local:" is shared by the workers of one `perigee run`, and by the processes that they start with

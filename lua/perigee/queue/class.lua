@@ -1,6 +1,7 @@
 --- The class of every queue: it checks what scripts give, extends the leases of jobs that are being done, and gives
 --- back those that are not. What keeps the jobs is a backend, one kind for each scheme of URLs.
 
+local backend <const> = require "perigee.backend"
 local core <const> = require "core.task"
 local job_of <const> = require "perigee.queue.job"
 local log <const> = require "perigee.log"
@@ -28,6 +29,7 @@ local CLOSED <const> = "the queue is closed"
 ---@field done fun(self, job: perigee.queue.Taken): true?, string?, string? "closed": the lease was lost
 ---@field release fun(self, job: perigee.queue.Taken, delay: number?): true?, string?, string? "closed"
 ---@field release_soon fun(self, job: perigee.queue.Taken, delay: number?) without waiting, also in a finalizer
+---@field untake_soon fun(self, job: perigee.queue.Taken) the same, as if it had not been taken
 ---@field extend fun(self, jobs: perigee.queue.Taken[]): perigee.queue.Taken[]?, string?, string? those whose lease was
 --- lost
 ---@field counts fun(self): { waiting: integer, taken: integer, failed: integer }?, string?, string?
@@ -128,6 +130,7 @@ end
 function Queue:take(seconds)
   check_seconds("seconds", seconds, math.huge)
   if not self.is_open then return closed "take" end
+  if backend.is_checked() then return nil, "take: the script is only checked", "closed" end
   local taken <const>, message <const>, code <const> = self.backend:take(seconds)
   if not taken then return nil, message, code end
   if not self.is_open then
@@ -142,8 +145,8 @@ end
 local function take_patiently(self)
   local is_failing = false
   while self.is_open do
-    local job <const>, message <const> = self:take()
-    if job or not self.is_open then return job end
+    local job <const>, message <const>, code <const> = self:take()
+    if job or code == "closed" then return job end
     if not is_failing then log.warn("queue: no job can be taken", { queue = self.name, reason = message }) end
     is_failing = true
     core.sleep(RETRY_SECONDS)
@@ -151,15 +154,16 @@ local function take_patiently(self)
 end
 
 --- An iterator over jobs until the queue is closed. The loop's body says done() to each that is; one that is not done
---- is given back when the next one is taken, and at the end of the loop.
+--- is given back when the next one is taken, and at the end of the loop. When the task is interrupted (the service
+--- stops, say) the job is given back as if it had not been taken.
 ---@return fun(): perigee.Job?
 ---@return nil
 ---@return nil
 ---@return any closing
 function Queue:jobs()
   local current
-  local function give_back()
-    if current then current:close() end
+  local function give_back(_, failure)
+    if current then current:__close(failure) end
     current = nil
   end
   return function()
@@ -202,7 +206,8 @@ local function check_work_options(options)
 end
 
 --- Does jobs until the queue is closed: f(text, job) for each. When f returns the job is done; when it raises, that is
---- logged, and the job is given back.
+--- logged, and the job is given back. One that is interrupted, as the service stops or is reloaded, is given back as if
+--- it had not been taken.
 ---
 --- Options: parallel (jobs at a time, default 1), delay (seconds before a job is tried again, default 1).
 ---@param f fun(text: string, job: perigee.Job)
@@ -251,11 +256,11 @@ function Queue:retry(id)
   return self.backend:retry(id)
 end
 
---- Gives back the jobs that are taken, and takes no more. Does not wait. Closing twice does nothing.
+--- Gives back the jobs that are taken, as if they had not been, and takes no more. Does not wait. Closing twice does nothing.
 function Queue:close()
   if not self.is_open then return end
   self.is_open = false
-  for _, taken in ipairs(count_held(self)) do self.backend:release_soon(taken) end
+  for _, taken in ipairs(count_held(self)) do self.backend:untake_soon(taken) end
   self.held = {}
   self.scope:cancel()
   self.backend:close()
@@ -296,10 +301,10 @@ function M.check(name, options, level)
 end
 
 --- Makes a queue, which closes its backend. It is closed when the version of the service that has opened it ends.
----@param backend perigee.queue.Backend
+---@param keeper perigee.queue.Backend
 ---@return perigee.Jobs
-function M.new(backend)
-  local queue <const> = setmetatable({ backend = backend, name = backend.name, is_open = true, held = {},
+function M.new(keeper)
+  local queue <const> = setmetatable({ backend = keeper, name = keeper.name, is_open = true, held = {},
     is_extending = false, scope = core.scope() }, Queue)
   service.close_at_end(queue)
   return queue

@@ -4,25 +4,16 @@
 ---   queue:put(json.encode { to = "ann@example.org" })
 ---   queue:work(function(text) send(json.decode(text)) end, { parallel = 10 })
 
+local backend <const> = require "perigee.backend"
 local class <const> = require "perigee.queue.class"
-local place <const> = require "perigee.place"
 local server <const> = require "perigee.server"
 
 local M <const> = {}
 
-local SCHEMES <const> = { ["local"] = "local", redis = "redis", rediss = "redis", ["redis+unix"] = "redis" }
-
 local function open(url, name, options)
-  if type(url) ~= "string" then error("bad argument 'url' (a URL expected: local:/path or redis://host:6379)", 0) end
-  local kind <const> = SCHEMES[url:match "^([%a+]+):"]
-  if not kind then
-    error(("bad argument 'url' (local:, local:/path, redis:// or rediss:// expected, got '%s')"):format(url), 0)
-  end
+  backend.kind(url)
   class.check(name, options, 0)
-  if kind == "redis" then return require "perigee.queue.redis".open(url, name, options) end
-  local found <const>, message <const>, code <const> = place.find(url)
-  if not found then return nil, message, code end
-  return require "perigee.queue.local".open(found, name, options)
+  return backend.open("perigee.queue", url, options, name)
 end
 
 --- Opens a queue. "local:/path" keeps its jobs in that directory, and survives everything; "local:" in the memory of

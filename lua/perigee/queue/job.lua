@@ -60,7 +60,13 @@ function Job:close()
   if let_go(self) then self.queue.backend:release_soon(self.taken) end
 end
 
-Job.__close = Job.close
+--- As close; but where the task was interrupted, which is not the job's fault, as if it had not been taken.
+---@param failure any why the variable is closed
+function Job:__close(failure)
+  if type(failure) ~= "userdata" then return self:close() end
+  if let_go(self) then self.queue.backend:untake_soon(self.taken) end
+end
+
 Job.__gc = Job.close
 
 --- Makes the job of a queue.

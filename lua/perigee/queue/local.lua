@@ -85,6 +85,11 @@ function Local:release_soon(job, delay)
   if self.is_open then tell(self) end
 end
 
+function Local:untake_soon(job)
+  self.jobs:untake_soon(job.id, job.deliveries)
+  if self.is_open then tell(self) end
+end
+
 function Local:extend(jobs)
   local held <const>, by_id <const> = {}, {}
   for i, job in ipairs(jobs) do

@@ -144,12 +144,20 @@ function Redis:release(job, delay)
   return let_go_of(self, "release", job, milliseconds(delay), self.attempts, 0)
 end
 
-function Redis:release_soon(job, delay)
+local function soon(self, f, ...)
   self.users = self.users + 1 -- at once: the queue may be closed before the task begins
-  self.scope:spawn(function()
+  self.scope:spawn(function(...)
     local _ <close> = setmetatable({}, { __close = function() let_go(self) end })
-    self:release(job, delay)
-  end)
+    f(self, ...)
+  end, ...)
+end
+
+function Redis:release_soon(job, delay)
+  soon(self, self.release, job, delay)
+end
+
+function Redis:untake_soon(job)
+  soon(self, give_back, job)
 end
 
 function Redis:extend(jobs)

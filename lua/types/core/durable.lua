@@ -150,6 +150,11 @@ function DurableQueue:release(id, deliveries, delay, attempts) end
 ---@param attempts integer?
 function DurableQueue:release_soon(id, deliveries, delay, attempts) end
 
+--- The job waits again as if it had not been taken. Does not wait.
+---@param id integer
+---@param deliveries integer
+function DurableQueue:untake_soon(id, deliveries) end
+
 --- Begins leases anew. Waits.
 ---@param lease number seconds
 ---@param held integer[] id, deliveries, id, deliveries ...
