@@ -1,4 +1,4 @@
---- Publish and subscribe, and lists and keys, for every client of Redis:
+--- Publish and subscribe, lists and keys, for clients of Redis; COMMAND lists what it knows:
 ---   redis-cli -p 6380 subscribe news            redis-cli -p 6380 publish news hello
 ---   redis-cli -p 6380 blpop jobs 0              redis-cli -p 6380 rpush jobs one two
 --- The same topics by HTTP: events, a WebSocket whose messages are published, and POST:

@@ -141,6 +141,11 @@ int queue_has_room(const struct queue *queue, size_t length) {
     return queue_tail_room(queue) >= length;
 }
 
+int queue_ends_short(const struct queue *queue) {
+    const struct segment *tail = queue->tail;
+    return tail && tail->kind == SEGMENT_BORROWED && tail->length < OUTPUT_BLOCK_SIZE;
+}
+
 int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length) {
     assert(length > 0);
     struct segment *segment = malloc(sizeof *segment);

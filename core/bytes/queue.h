@@ -35,6 +35,8 @@ void queue_hold_last(struct queue *queue, queue_release *release, void *owner);
 int queue_extend(struct queue *queue, const void *data, size_t length, const void *owner);
 /* Is there room for a copy behind the last one, so that nothing would be allocated? */
 int queue_has_room(const struct queue *queue, size_t length);
+/* Is the last one a few borrowed bytes, fewer than a piece of the pool has? */
+int queue_ends_short(const struct queue *queue);
 /* Takes fd: close(fd) is called when the range is sent or the queue is cleared. On failure it stays the caller's. */
 int queue_take_file(struct queue *queue, int fd, queue_close *close, off_t offset, size_t length);
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 enum { COPY_TO = 512 }; /* bytes: copying less is cheaper than one more segment */
+enum { FAIR_READS = 16 };
 
 static struct connection *connection_of_dirty(struct dirty *dirty) {
     return (struct connection *)((char *)dirty - offsetof(struct connection, dirty));
@@ -116,6 +117,7 @@ static void connection_on_event(struct ev_loop *ev, ev_io *io, int events) {
     if (events & EV_WRITE) connection_mark(connection);
     if (!(events & EV_READ)) return;
     connection->readable = 1;
+    connection->reads = 0;
     if (connection->reader) waiter_wake(&connection->reader, WAKE_NOW);
     else connection_watch(connection, connection_watched(connection) & ~EV_READ);
 }
@@ -249,15 +251,22 @@ static struct buffer *connection_make_room(struct connection *connection) {
     return connection->input = larger;
 }
 
+/* One that sends without a pause does not keep the others from their turn: after some reads it is waited for, until the
+ * loop tells again that there is more. */
+static int connection_may_read(const struct connection *connection) {
+    return connection->stream.error || (connection->readable && connection->reads < FAIR_READS);
+}
+
 /* When it was a write that broke the stream, what the peer sent before its end can still be read. */
 static enum io_status connection_read(struct connection *connection, void *bytes, size_t room, size_t *received) {
     *received = 0;
     if (connection->unreadable) return errno = connection->stream.error, IO_BROKEN;
     if (connection->at_end) return IO_END;
-    if (!connection->readable && !connection->stream.error) return IO_WAIT;
+    if (!connection_may_read(connection)) return IO_WAIT;
     ssize_t count = connection->stream.transport->read(&connection->stream, bytes, room);
     if (count > 0) {
         connection->readable = (size_t)count == room || room > READ_LIMIT || stream_is_pending(&connection->stream);
+        if (connection->reads < FAIR_READS) connection->reads++;
         *received = (size_t)count;
         return IO_DONE;
     }
@@ -271,7 +280,7 @@ static enum io_status connection_read(struct connection *connection, void *bytes
 }
 
 enum io_status connection_fill(struct connection *connection) {
-    if (!connection->readable && !connection->stream.error && !connection->at_end) return IO_WAIT;
+    if (!connection_may_read(connection) && !connection->at_end) return IO_WAIT;
     struct buffer *input = connection_make_room(connection);
     if (!input) return errno = ENOMEM, IO_BROKEN;
     size_t received;
@@ -332,10 +341,18 @@ static void release_block(void *owner) {
     block_drop(owner);
 }
 
+/* Few bytes are copied where there is room; and behind few others that are borrowed, since for each such a run a whole
+ * block would be kept, which may hold hardly anything else that is for this peer. */
+static int connection_may_copy(const struct connection *connection, size_t length) {
+    const struct queue *output = &connection->output;
+    return (length <= COPY_TO && queue_has_room(output, length)) ||
+           (length <= OUTPUT_BLOCK_SIZE && queue_ends_short(output));
+}
+
 int connection_write_block(struct connection *connection, struct block *block, const void *data, size_t length) {
     struct queue *output = &connection->output;
     if (queue_extend(output, data, length, block)) return connection_want_flush(connection), 0;
-    if (length <= COPY_TO && queue_has_room(output, length)) return connection_write_copy(connection, data, length);
+    if (connection_may_copy(connection, length)) return connection_write_copy(connection, data, length);
     if (connection_write_borrow(connection, data, length, release_block, block) < 0) return -1;
     block_hold(block);
     return 0;

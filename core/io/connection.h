@@ -28,6 +28,7 @@ struct connection {
     float timeout;                 /* seconds that its owner lets an operation wait, INFINITY: for ever */
     unsigned open : 1;
     unsigned readable : 1;   /* the kernel may have bytes: the last read was not short */
+    unsigned reads : 5;      /* since the loop told so */
     unsigned at_end : 1;     /* the peer has ended its side */
     unsigned unreadable : 1; /* a read has failed */
     unsigned shut : 1;       /* our side is to end when the output is sent */

@@ -44,7 +44,7 @@ void durable_request_free(struct durable_writer *writer, struct durable_request 
 void durable_request_give_up(struct durable_writer *writer, struct durable_request *request);
 
 /* Ends all that are left, before the loop is destroyed: what was submitted is written, and given up. 0; or -1 when a
- * thread did not end within a second: it goes on, and the process is to end by _exit(2). */
+ * thread did not end within three seconds: it goes on, and the process is to end by _exit(2). */
 int durable_end_all(struct loop *loop);
 
 #endif

@@ -10,10 +10,14 @@ static void member_set_slow(struct fanout_member *member, int slow) {
     if (!fanout->slow && fanout->drained) fanout->drained(fanout);
 }
 
+/* It is in both lists, of which either may be long: so the shorter one is enough. */
 static struct fanout_member *member_find(const struct fanout *fanout, const struct connection *connection) {
-    struct fanout_member *member = connection->members;
-    while (member && member->fanout != fanout) member = member->next_place;
-    return member;
+    struct fanout_member *theirs = fanout->members, *own = connection->members;
+    for (; theirs && own; theirs = theirs->next, own = own->next_place) {
+        if (theirs->connection == connection) return theirs;
+        if (own->fanout == fanout) return own;
+    }
+    return NULL;
 }
 
 int fanout_join(struct fanout *fanout, struct connection *connection, uint8_t form, int owned) {
@@ -21,7 +25,9 @@ int fanout_join(struct fanout *fanout, struct connection *connection, uint8_t fo
     struct fanout_member *member = calloc(1, sizeof *member);
     if (!member) return -1;
     *member = (struct fanout_member){.fanout = fanout, .connection = connection, .form = form, .owned = owned != 0};
+    member->place_link = &connection->members;
     member->next_place = connection->members;
+    if (member->next_place) member->next_place->place_link = &member->next_place;
     connection->members = member;
     member->link = &fanout->members;
     member->next = fanout->members;
@@ -33,9 +39,8 @@ int fanout_join(struct fanout *fanout, struct connection *connection, uint8_t fo
 }
 
 static void member_free(struct fanout_member *member) {
-    struct fanout_member **place = &member->connection->members;
-    while (*place != member) place = &(*place)->next_place;
-    *place = member->next_place;
+    *member->place_link = member->next_place;
+    if (member->next_place) member->next_place->place_link = member->place_link;
     *member->link = member->next;
     if (member->next) member->next->link = member->link;
     member->fanout->count--;

@@ -29,8 +29,8 @@ struct fanout {
 struct fanout_member {
     struct fanout *fanout;
     struct connection *connection;
-    struct fanout_member *next, **link; /* in the fan-out */
-    struct fanout_member *next_place;   /* of the same connection */
+    struct fanout_member *next, **link;             /* in the fan-out */
+    struct fanout_member *next_place, **place_link; /* of the same connection */
     uint8_t form;
     unsigned slow : 1;
     unsigned owned : 1; /* the connection ends with the fan-out: nobody else uses it */

@@ -9,11 +9,15 @@ local M <const> = {
   COMPATIBLE = "7.0.15", -- the Redis whose answers ours are
 }
 
+local LONGEST <const> = 256 -- bytes of a glob of settings, whose names are short
+
+local function no_setting() return false end
+
 local function config_get(settings)
   return function(_, ...)
     local found <const> = {}
     for _, glob in ipairs { ... } do
-      local matches <const> = globs.compile(glob:lower())
+      local matches <const> = #glob <= LONGEST and globs.compile(glob:lower()) or no_setting
       for name, value in pairs(settings) do
         if matches(name) then found[name] = tostring(value) end
       end

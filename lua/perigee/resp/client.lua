@@ -4,7 +4,8 @@ local codec <const> = require "perigee.codec.resp"
 local core <const> = require "core.task"
 local task <const> = require "perigee.task"
 
-local AHEAD <const> = 1000 -- commands that are read while another one waits; and as many bytes as one may have
+local AHEAD <const> = 1000   -- commands that are read while another one waits; and as many bytes as one may have
+local WORD_COST <const> = 32 -- bytes that a word takes besides its own
 
 ---@class perigee.resp.Client
 ---@field conn perigee.Connection
@@ -87,7 +88,7 @@ end
 
 local function length_of(words)
   local length = 0
-  for _, word in ipairs(words) do length = length + #word end
+  for _, word in ipairs(words) do length = length + #word + WORD_COST end
   return length
 end
 

@@ -17,6 +17,7 @@ local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
 local FAIR <const> = 1000         -- commands of one client, before the other tasks have a turn
+local FAIR_SECONDS <const> = 0.02 -- that they may take, with what others do meanwhile
 local STRANGER_LIMIT <const> = 16384 -- bytes of a command of a client that has not given the password
 local STRANGER_SECONDS <const> = 60
 local NONE <const> = answers.none
@@ -50,10 +51,13 @@ end
 
 local function converse(conn, answer, limits, locked)
   local client <close> = clients.new(conn, limits, not locked)
-  local count = 0
+  local count, began = 0, os.clock()
   while reply(client, answer, client:next()) do
     count = count + 1
-    if count % FAIR == 0 then task.sleep(0) end
+    if count % FAIR == 0 or count % 10 == 0 and os.clock() - began > FAIR_SECONDS then
+      task.sleep(0)
+      began = os.clock()
+    end
   end
 end
 

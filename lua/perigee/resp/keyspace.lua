@@ -6,7 +6,7 @@
 local expiry <const> = require "perigee.resp.expiry"
 local task <const> = require "perigee.task"
 
-local KEY_COST <const>, ITEM_COST <const> = 100, 32 -- bytes that one takes besides its own
+local KEY_COST <const>, ITEM_COST <const>, TIME_COST <const> = 100, 32, 300 -- bytes that one takes besides its own
 
 local M <const> = {}
 
@@ -22,6 +22,7 @@ local M <const> = {}
 ---@field count integer keys, with those whose time has come but that nobody has looked for
 ---@field waiting table<string, any> who waits for a key, see perigee.resp.waiting
 ---@field package space perigee.resp.Keyspace
+---@field package used integer bytes, as far as they are counted
 ---@field package values table<string, perigee.resp.Value>
 ---@field package expiry perigee.resp.Expiry
 local Database <const> = {}
@@ -33,6 +34,12 @@ Database.__index = Database
 ---@field package databases perigee.resp.Database[]
 local Keyspace <const> = { __name = "perigee.resp.keyspace" }
 Keyspace.__index = Keyspace
+
+--- What a database has takes so many bytes more.
+local function charge(database, bytes)
+  database.used = database.used + bytes
+  database.space.used = database.space.used + bytes
+end
 
 local function cost_of(key, value)
   return KEY_COST + #key + (type(value) == "string" and #value or value.bytes)
@@ -51,12 +58,8 @@ end
 ---@param value perigee.resp.Value
 function Database:put(key, value)
   local old <const> = self.values[key]
-  if old then
-    self.space.used = self.space.used - cost_of(key, old)
-  else
-    self.count = self.count + 1
-  end
-  self.space.used = self.space.used + cost_of(key, value)
+  if not old then self.count = self.count + 1 end
+  charge(self, cost_of(key, value) - (old and cost_of(key, old) or 0))
   self.values[key] = value
 end
 
@@ -65,10 +68,10 @@ end
 function Database:remove(key)
   local old <const> = self.values[key]
   if not old then return false end
-  self.space.used = self.space.used - cost_of(key, old)
+  charge(self, -cost_of(key, old))
   self.count = self.count - 1
   self.values[key] = nil
-  self.expiry:set(key, nil)
+  self:set_deadline(key, nil)
   return true
 end
 
@@ -82,7 +85,9 @@ end
 ---@param key string
 ---@param at number?
 function Database:set_deadline(key, at)
+  local before <const> = self.expiry.count
   self.expiry:set(key, at)
+  charge(self, TIME_COST * (self.expiry.count - before))
 end
 
 ---@return integer
@@ -90,8 +95,10 @@ function Database:expiring()
   return self.expiry.count
 end
 
+--- Removes all keys at once, however many there are.
 function Database:clear()
-  for key in pairs(self.values) do self:remove(key) end
+  charge(self, -self.used)
+  self.values, self.count, self.expiry = {}, 0, expiry.new()
 end
 
 -- Lists.
@@ -108,9 +115,9 @@ function Database:list(key)
   return type(value) == "table" and value or nil
 end
 
-local function account(self, list, bytes)
+local function charge_list(self, list, bytes)
   list.bytes = list.bytes + bytes
-  self.space.used = self.space.used + bytes
+  charge(self, bytes)
 end
 
 --- Adds an item to a list of this database.
@@ -125,7 +132,7 @@ function Database:push(list, item, at_left)
     list.last = list.last + 1
     list[list.last] = item
   end
-  account(self, list, ITEM_COST + #item)
+  charge_list(self, list, ITEM_COST + #item)
 end
 
 --- Takes an item out of a list that has some; the key of an empty list goes.
@@ -138,7 +145,7 @@ function Database:pop(key, list, at_left)
   local item <const> = list[place]
   list[place] = nil
   if at_left then list.first = place + 1 else list.last = place - 1 end
-  account(self, list, -(ITEM_COST + #item))
+  charge_list(self, list, -(ITEM_COST + #item))
   if list.first > list.last then self:remove(key) end
   return item
 end
@@ -146,7 +153,8 @@ end
 -- All databases.
 
 local function new_database(space)
-  return setmetatable({ space = space, values = {}, count = 0, waiting = {}, expiry = expiry.new() }, Database)
+  local empty <const> = { space = space, values = {}, count = 0, used = 0, waiting = {}, expiry = expiry.new() }
+  return setmetatable(empty, Database)
 end
 
 ---@param index integer 0 ...

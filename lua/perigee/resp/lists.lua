@@ -32,7 +32,7 @@ local function push_in(space, at_left)
     if space:is_full() then return FULL end
     local list <const> = database:list(key)
     if not list then return WRONG_TYPE end
-    for i = 1, select("#", ...) do database:push(list, (select(i, ...)), at_left) end
+    for _, item in ipairs { ... } do database:push(list, item, at_left) end
     local length <const> = length_of(list)
     if database.waiting[key] then waiting.serve(database, key) end
     return length

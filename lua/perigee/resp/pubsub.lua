@@ -60,11 +60,17 @@ local function change_form(client)
   end
 end
 
+--- The error for what the topics refuse.
+local function refusal(message)
+  return codec.error("ERR " .. message)
+end
+
 local function join(client, how, name, limit)
   local names <const>, topics <const> = client[how.field], client.topics
   if names[name] then return true end
-  if client.subscriptions >= limit then return end
-  if not topics[how.join](topics, name, forms[client.version], client.conn) then return end
+  if client.subscriptions >= limit then return nil, TOO_MANY end
+  local joined <const>, message <const> = topics[how.join](topics, name, forms[client.version], client.conn)
+  if not joined then return nil, refusal(message) end
   names[name] = true
   client:count_subscriptions(1)
   return true
@@ -75,9 +81,9 @@ local function subscribe_with(topics, how, limit)
     client[how.field] = client[how.field] or {}
     client.topics, client.respeak = topics, change_form
     client:on_end(leave_all)
-    for i = 1, select("#", ...) do
-      local name <const> = select(i, ...)
-      if not join(client, how, name, limit) then return TOO_MANY end
+    for _, name in ipairs { ... } do
+      local joined <const>, problem <const> = join(client, how, name, limit)
+      if not joined then return problem end
       say(client, how.words[1], name)
     end
     return answers.none
@@ -109,7 +115,8 @@ local function channels_of(topics)
     if more then
       return codec.error "ERR unknown subcommand or wrong number of arguments for 'channels'. Try PUBSUB HELP."
     end
-    return json.array(topics:names(glob))
+    local names <const>, message <const> = topics:names(glob)
+    return names and json.array(names) or refusal(message)
   end
 end
 
@@ -118,6 +125,13 @@ local function subscribers_of(topics)
     local list <const> = json.array {}
     for i, name in ipairs { ... } do list[2 * i - 1], list[2 * i] = name, topics:subscribers(name) end
     return list
+  end
+end
+
+local function publishing(topics)
+  return function(_, topic, text)
+    local count <const>, message <const> = topics:publish(topic, text)
+    return count or refusal(message)
   end
 end
 
@@ -144,8 +158,7 @@ function M.commands(topics, options)
       summary = "Subscribes to the topics that match." },
     PUNSUBSCRIBE = { -1, unsubscribe_of(GLOBS), group = "pubsub", subscribed = true,
       summary = "Unsubscribes from globs, or all." },
-    PUBLISH = { 3, function(_, topic, text) return topics:publish(topic, text) end, group = "pubsub",
-      summary = "Sends a text to the subscribers of a topic." },
+    PUBLISH = { 3, publishing(topics), group = "pubsub", summary = "Sends a text to the subscribers of a topic." },
     PUBSUB = { -2, subcommands = parts_of(topics), group = "pubsub", summary = "What is about topics." },
   }
 end

@@ -161,8 +161,7 @@ end
 local function counting(space, method)
   return function(client, ...)
     local database <const>, count = space:database(client.database), 0
-    for i = 1, select("#", ...) do
-      local key <const> = select(i, ...)
+    for _, key in ipairs { ... } do
       if database:get(key) and database[method](database, key) then count = count + 1 end
     end
     return count

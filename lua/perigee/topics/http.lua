@@ -2,8 +2,8 @@
 --- asks for one, and what that sends is published; POST publishes its body.
 
 local core <const> = require "core.task"
+local forms <const> = require "perigee.topics.forms"
 local response <const> = require "perigee.http.response"
-local topics_forms <const> = require "perigee.topics"
 local upgrade <const> = require "perigee.http.upgrade"
 
 local M <const> = {}
@@ -17,17 +17,17 @@ local function serve_socket(topics)
   return function(socket, request)
     core.follow()
     local name <const> = request.params.topic
-    local ok <const>, message <const> = topics:subscribe(name, topics_forms.message, socket)
+    local ok <const>, message <const> = topics:subscribe(name, forms.message, socket)
     if not ok then return socket:close(1013, message) end
     local _ <close> = setmetatable({}, { __close = function()
-      topics:unsubscribe(name, topics_forms.message, socket)
+      topics:unsubscribe(name, forms.message, socket)
     end })
     for text in socket:messages() do topics:publish(name, text) end
   end
 end
 
 local function events(topics, name)
-  local room <const>, message <const> = topics:room(name, topics_forms.event)
+  local room <const>, message <const> = topics:room(name, forms.event)
   return room and response.events(room) or refuse(message)
 end
 
@@ -37,7 +37,9 @@ local function publish(topics, request, origins)
   end
   local text <const>, message <const>, code <const> = request:body()
   if not text then return response.refuse(message, code) end
-  return { receivers = topics:publish(request.params.topic, text) }
+  local receivers <const>, why <const>, word <const> = topics:publish(request.params.topic, text)
+  if not receivers then return response.refuse(why, word) end
+  return { receivers = receivers }
 end
 
 --- Adds the routes of topics to an application. The pattern has a parameter `topic`: "/topics/{topic...}". Options:

@@ -5,16 +5,14 @@
 ---   topics:publish("news", "hello")
 
 local fanout <const> = require "perigee.fanout"
+local forms <const> = require "perigee.topics.forms"
 local globs <const> = require "perigee.bus.glob"
 local log <const> = require "perigee.log"
 local task <const> = require "perigee.task"
 
-local CACHED <const> = 10000 -- topics for which it is remembered which globs match
-local SWEPT <const> = 1000   -- topics that may be left without subscribers before they are looked for
-
---- What a message becomes for a subscriber: the bytes, and what Fanout:write takes besides. A function of a library
---- module, not of a script, where topics are to outlive the script's code.
----@alias perigee.topics.Form fun(topic: string, text: string, glob: string?): string, any
+local LONGEST <const> = 1024 -- bytes of a topic or a glob
+local REMEMBERED <const> = 8 << 20 -- bytes that may be taken to remember which globs match a topic
+local SWEPT <const> = 1000 -- topics that may be left without subscribers before they are looked for
 
 ---@alias perigee.topics.Rooms table<perigee.topics.Form, perigee.Fanout>
 
@@ -24,36 +22,19 @@ local SWEPT <const> = 1000   -- topics that may be left without subscribers befo
 ---@field package rooms table<string, perigee.topics.Rooms> by topic
 ---@field package globs table<string, { matches: fun(topic: string): boolean, rooms: perigee.topics.Rooms }>
 ---@field package matching table<string, string[]> by topic, the globs that match
----@field package cached integer
+---@field package remembered integer bytes that those take, about
 ---@field package count integer topics and globs, with those that nobody has left properly
 ---@field package kept integer what the last sweep left
 ---@field package swept number when that was, on the loop's clock
 local Topics <const> = { __name = "perigee.topics" }
 Topics.__index = Topics
 
-local M <const> = {}
+local M <const> = { message = forms.message, event = forms.event }
 
---- Forms for WebSockets and for events of HTTP. What is no UTF-8 is sent as a binary message; in an event each byte
---- of it becomes U+FFFD.
----@type perigee.topics.Form
-function M.message(_, text)
-  return text, utf8.len(text) and "text" or "binary"
-end
-
-local function repaired(text)
-  local parts <const>, from = {}, 1
-  local _, bad = utf8.len(text)
-  while bad do
-    parts[#parts + 1] = text:sub(from, bad - 1) .. "\u{FFFD}"
-    from = bad + 1
-    _, bad = utf8.len(text, from)
-  end
-  return table.concat(parts) .. text:sub(from)
-end
-
----@type perigee.topics.Form
-function M.event(_, text)
-  return utf8.len(text) and text or repaired(text)
+--- Names are compared byte by byte, and each is kept.
+local function check_length(what, name)
+  if #name <= LONGEST then return true end
+  return nil, ("%s: a topic of %d bytes: it may have %d at most"):format(what, #name, LONGEST), "limit"
 end
 
 -- Rooms.
@@ -72,7 +53,7 @@ local function is_empty(rooms)
 end
 
 local function forget_matches(self)
-  self.matching, self.cached = {}, 0
+  self.matching, self.remembered = {}, 0
 end
 
 local function drop_topic(self, topic)
@@ -104,7 +85,9 @@ local function sweep(self)
   self.kept, self.swept = self.count, task.now()
 end
 
-local function make_space(self)
+local function make_space(self, name)
+  local ok <const>, message <const>, code <const> = check_length("subscribe", name)
+  if not ok then return nil, message, code end
   sweep(self)
   if self.count >= self.names_limit then
     return nil, ("subscribe: there are %d topics already"):format(self.count), "limit"
@@ -116,7 +99,7 @@ end
 local function rooms_of_topic(self, topic)
   local rooms = self.rooms[topic]
   if rooms then return rooms end
-  local ok <const>, message <const>, code <const> = make_space(self)
+  local ok <const>, message <const>, code <const> = make_space(self, topic)
   if not ok then return nil, message, code end
   rooms = {}
   self.rooms[topic] = rooms
@@ -125,7 +108,7 @@ end
 
 local function rooms_of_glob(self, glob)
   if self.globs[glob] then return self.globs[glob].rooms end
-  local ok <const>, message <const>, code <const> = make_space(self)
+  local ok <const>, message <const>, code <const> = make_space(self, glob)
   if not ok then return nil, message, code end
   self.globs[glob] = { matches = globs.compile(glob), rooms = {} }
   forget_matches(self)
@@ -211,12 +194,12 @@ end
 local function matching(self, topic)
   local found = self.matching[topic]
   if found then return found end
-  if self.cached >= CACHED then forget_matches(self) end
+  if self.remembered >= REMEMBERED then forget_matches(self) end
   found = {}
   for glob, entry in next, self.globs do
     if entry.matches(topic) then found[#found + 1] = glob end
   end
-  self.matching[topic], self.cached = found, self.cached + 1
+  self.matching[topic], self.remembered = found, self.remembered + 100 + #topic + 16 * #found
   return found
 end
 
@@ -235,8 +218,12 @@ end
 --- Sends a text to all subscribers. A subscriber to the topic and to globs that match gets it as often.
 ---@param topic string
 ---@param text string any bytes
----@return integer count how often it was sent
+---@return integer? count how often it was sent
+---@return string? message
+---@return string? code "limit"
 function Topics:publish(topic, text)
+  local ok <const>, message <const>, code <const> = check_length("publish", topic)
+  if not ok then return nil, message, code end
   local rooms <const> = self.rooms[topic]
   local sent = rooms and send(rooms, topic, text) or 0
   if next(self.globs) == nil then return sent end
@@ -258,8 +245,12 @@ end
 
 --- The topics that have subscribers, but for those of globs alone.
 ---@param glob string? those that it matches, default all
----@return string[] names in no order
+---@return string[]? names in no order
+---@return string? message
+---@return string? code "limit"
 function Topics:names(glob)
+  local ok <const>, message <const>, code <const> = check_length("list", glob or "")
+  if not ok then return nil, message, code end
   local matches <const>, list <const> = glob and globs.compile(glob), {}
   for topic, rooms in pairs(self.rooms) do
     if (not matches or matches(topic)) and not is_empty(rooms) then list[#list + 1] = topic end
@@ -289,7 +280,7 @@ function M.new(options)
   options = options or {}
   return setmetatable({
     limit = options.limit or 8 << 20, names_limit = options.names_limit or 100000,
-    rooms = {}, globs = {}, matching = {}, cached = 0, count = 0, kept = 0, swept = -math.huge,
+    rooms = {}, globs = {}, matching = {}, remembered = 0, count = 0, kept = 0, swept = -math.huge,
   }, Topics)
 end
 
