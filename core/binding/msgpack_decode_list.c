@@ -34,7 +34,8 @@ static int decode_elements(struct msgpack_decoder *decoder, uint32_t size) {
 /* Opens an array whose elements become values. */
 static int open_list(struct msgpack_decoder *decoder, uint32_t *size) {
     if (open_array(decoder, size) < 0) return -1;
-    if (*size > LIST_MAX) return msgpack_decoder_fail(decoder, "an array of more than 10000 elements, too many for a list");
+    if (*size > LIST_MAX)
+        return msgpack_decoder_fail(decoder, "an array of more than 10000 elements, too many for a list");
     luaL_checkstack(decoder->L, (int)*size + MSGPACK_WORKING, "MessagePack");
     return 0;
 }

@@ -180,7 +180,8 @@ describe("a reader of MessagePack", function()
       assert_refused("2: an array as a key", "\x81\x90\1")
       assert_refused("2: the integer 18446744073709551615, beyond 9223372036854775807", "\x91\xcf" .. ("\xff"):rep(8))
       assert_refused("1: an array expected", "\x80", { list = true })
-      assert_refused("1: an array of more than 10000 elements, too many for a list", "\xdc\xff\0" .. ("\1"):rep(0xff00), { list = true })
+      assert_refused("1: an array of more than 10000 elements, too many for a list",
+        "\xdc\xff\0" .. ("\1"):rep(0xff00), { list = true })
     end)
 
     it("decodes by the options", function()

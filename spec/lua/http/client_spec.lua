@@ -1,7 +1,6 @@
 local helper <const> = require "spec.helper"
 local http <const> = require "perigee.http"
 local name_server <const> = require "spec.fixtures.name_server"
-local json <const> = require "perigee.codec.json"
 local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
