@@ -8,6 +8,7 @@ local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"
 local rooms <const> = require "chat.rooms"
 local service <const> = require "perigee.service"
+local text <const> = require "chat.text"
 
 local options <const> = service.options {
   listen = "tcp://127.0.0.1:8800", page = "http://127.0.0.1:8801", history = 100, line_limit = 4000, rooms_limit = 100,
@@ -21,8 +22,8 @@ local BACKLOG <const> = 65536 + options.history * (options.line_limit + 100) -- 
 --- connection or WebSocket, and `form` what a fan-out sends it.
 local names <const> = service.state "names" -- clients by their names in lower case
 
-local function tell(client, text)
-  if client.form then client.member:write(text, "\n") else client.member:send(text) end
+local function tell(client, line)
+  if client.form then client.member:write(line, "\n") else client.member:send(line) end
 end
 
 local function leave(client)
@@ -47,7 +48,7 @@ end
 
 --- Takes a name that nobody has, and returns true; says why when it cannot be taken.
 local function take_name(client, name)
-  if not name:find "^[^%s/*,:][^%s,:]*$" or #name > 24 then
+  if not text.is_name(name) then
     return tell(client,
       "* a name has 1 to 24 bytes, without spaces, commas and colons, and begins with neither / nor *")
   end
@@ -67,13 +68,18 @@ end
 local function give_way(lower)
   local client <const> = names[lower]
   if not client then return end
-  local number = 2
-  while names[lower .. number] or rooms.away[lower .. number] do number = number + 1 end
+  local number = 1
+  local name
+  repeat
+    number = number + 1
+    name = text.numbered(client.name, number)
+  until not names[name:lower()] and not rooms.away[name:lower()]
   tell(client, ("* %s is taken by somebody who was quicker"):format(client.name))
-  take_name(client, client.name .. number)
+  take_name(client, name)
 end
 
-rooms.open { bus = options.bus, history = options.history, backlog = BACKLOG, on_clash = give_way }
+rooms.open { bus = options.bus, history = options.history, longest = math.max(options.line_limit + 100, 32768),
+  backlog = BACKLOG, rooms = 10 * options.rooms_limit, on_clash = give_way }
 
 local commands <const> = {}
 
@@ -83,7 +89,7 @@ function commands.rooms(client) tell(client, "* rooms: " .. rooms.list()) end
 function commands.nick(client, name) take_name(client, name) end
 
 function commands.join(client, name)
-  if not name:find "^[%w_-]+$" or #name > 24 then
+  if not text.is_room(name) then
     return tell(client, "* a room's name has 1 to 24 letters, digits, - and _")
   end
   join(client, name)
@@ -94,19 +100,13 @@ function commands.quit(client)
   return true
 end
 
---- What was typed, without what could upset a terminal or a browser.
-local function clean(line)
-  if not utf8.len(line) then line = line:gsub("[\128-\255]", "?") end
-  return (line:gsub("%c", " "):gsub("\xC2[\x80-\x9F]", " "):match "^%s*(.-)%s*$")
-end
-
 local greet <const> = service.live("greet", function(client)
   if client.form then tell(client, "* welcome. What is your name?") end -- the page asks by itself
 end)
 
 --- One line of a client; returns true when it was the last.
 local hear <const> = service.live("hear", function(client, typed)
-  local line <const> = clean(typed)
+  local line <const> = text.clean(typed)
   if not client.name then
     if take_name(client, line) then join(client, "lobby") end
     return

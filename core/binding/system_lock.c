@@ -28,11 +28,16 @@ static int lock_take(int fd, int operation) {
     return status.st_nlink ? 0 : (errno = EWOULDBLOCK, -1);
 }
 
-/* Whoever may enter the directory may lock the file: reading rights are enough for that. */
+/* Whoever may enter the directory may lock the file, whatever the umask: reading rights are enough for that. */
+static void lock_allow(int fd) {
+    struct stat status;
+    if (fstat(fd, &status) == 0 && S_ISREG(status.st_mode) && status.st_uid == geteuid()) fchmod(fd, 0644);
+}
+
 static int lock_open(const char *path, int alone) {
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | (alone ? 0 : O_CREAT), 0644);
     if (fd < 0) return -1;
-    if (!alone) fchmod(fd, 0644); /* whatever the umask; of another user's file it fails */
+    if (!alone) lock_allow(fd);
     if (lock_take(fd, alone ? LOCK_EX : LOCK_SH) == 0) return fd;
     int error = errno;
     close(fd);

@@ -67,6 +67,12 @@ static int private_directory(lua_State *L) {
     return 1;
 }
 
+/* system.is_private(path) -> whether it is a directory of ours, and no link to one, that nobody else may write to */
+static int is_private(lua_State *L) {
+    lua_pushboolean(L, problem_of(luaL_checkstring(L, 1), geteuid()) == NULL);
+    return 1;
+}
+
 /* system.set_mode(path, mode) -> true, or nil, message, code: chmod(2) */
 static int set_mode(lua_State *L) {
     const char *path = luaL_checkstring(L, 1);
@@ -94,12 +100,9 @@ static int notify(lua_State *L) {
 }
 
 void system_user_open(lua_State *L) {
-    static const luaL_Reg functions[] = {{"user_id", user_id},
-                                         {"set_user", set_user},
-                                         {"set_mode", set_mode},
-                                         {"private_directory", private_directory},
-                                         {"processors", processors},
-                                         {"notify", notify},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"user_id", user_id},       {"set_user", set_user},
+                                         {"set_mode", set_mode},     {"private_directory", private_directory},
+                                         {"is_private", is_private}, {"processors", processors},
+                                         {"notify", notify},         {NULL, NULL}};
     luaL_setfuncs(L, functions, 0);
 }

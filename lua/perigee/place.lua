@@ -27,7 +27,6 @@ local M <const> = {}
 ---@field members string the directory for the sockets of those who use it; it is there between hold and let_go
 ---@field meeting string the directory in shared memory
 ---@field lock perigee.Descriptor?
----@field uid integer of the user whose it is
 ---@field uses integer
 local Place <const> = { __name = "perigee.place" }
 Place.__index = Place
@@ -56,8 +55,9 @@ local function remove_files(directory)
   end
 end
 
---- Removes a meeting directory when nobody uses it.
+--- Removes a meeting directory when nobody uses it. What is not ours alone could lead us elsewhere: it is left alone.
 local function remove_unused(meeting)
+  if not system.is_private(meeting) then return end
   local lock <const>, _ <const>, code <const> = system.lock(meeting .. "/lock", true)
   if not lock then
     if code == "unreachable" then os.remove(meeting) end -- nothing is in it
@@ -117,13 +117,13 @@ function Place:hold()
   return true
 end
 
---- Ends what hold has begun. In a directory of another user, who could lead us elsewhere, nothing is removed.
+--- Ends what hold has begun.
 function Place:let_go()
   self.uses = self.uses - 1
   if self.uses > 0 then return end
   self.lock:close()
   self.lock = nil
-  if self.uid == system.user_id() then remove_unused(self.meeting) end
+  remove_unused(self.meeting)
 end
 
 function Place:__tostring()
@@ -135,7 +135,7 @@ local function place_of(name, directory)
   local uid <const>, message <const>, code <const> = system.user_id(owner)
   if not uid then return nil, message, code end
   local meeting <const> = prefix(uid) .. name
-  places[name] = setmetatable({ name = name, uid = uid, meeting = meeting, members = meeting .. "/members", uses = 0,
+  places[name] = setmetatable({ name = name, meeting = meeting, members = meeting .. "/members", uses = 0,
     directory = directory or meeting, is_durable = directory ~= nil }, Place)
   return places[name]
 end

@@ -10,10 +10,16 @@ local task <const> = require "perigee.task"
 local TOPIC <const> = "chat"
 local WAITING_MAX <const> = 10000 -- events that wait while the bus cannot be reached; older ones are lost
 local REST <const> = 1            -- seconds between two tries
+local EVENT <const> = "^(" .. ("%x"):rep(16) .. ") (%d+) (.*)$" -- the process's id, the event's number, the event
 
 --- `id` is this process's; `heard` has the number of the last event by the ids of the others.
 local self <const> = service.state("others", function()
   return { id = ("%016x"):format(math.random(0)), number = 0, heard = {}, waiting = task.queue "fifo" }
+end)
+
+--- One version at a time sends, and one hears: a newer one when the task of the older one has ended.
+local turns <const> = service.state("turns", function()
+  return { send = task.semaphore(1), hear = task.semaphore(1) }
 end)
 
 local M <const> = { id = self.id }
@@ -26,50 +32,69 @@ function M.tell(event)
   self.waiting:put { number = self.number, text = json.encode(event) }
 end
 
-local function send(to)
+local function send(to, event)
+  local text <const> = ("%s %d %s"):format(self.id, event.number, event.text)
   while true do
-    local event <const> = self.waiting:get()
-    local text <const> = ("%s %d %s"):format(self.id, event.number, event.text)
-    local sent, message = to:publish(TOPIC, text)
-    while not sent do
-      log.warn("the other processes cannot be told", { reason = message })
-      task.sleep(REST)
-      sent, message = to:publish(TOPIC, text)
-    end
+    local sent <const>, message <const>, code <const> = to:publish(TOPIC, text)
+    if sent then return end
+    log.warn("the other processes cannot be told", { reason = message })
+    if code == "limit" then return end -- of this event never
+    task.sleep(REST)
+  end
+end
+
+--- What is being sent is kept until it has been: a newer version sends it again, and it is heard once.
+local function send_all(to)
+  local _ <close> = turns.send:acquire()
+  while true do
+    self.sending = self.sending or self.waiting:get()
+    send(to, self.sending)
+    self.sending = nil
   end
 end
 
 local function take(hear, text)
-  local from <const>, number <const>, rest <const> = text:match "^(%x+) (%d+) (.*)$"
-  if not from or from == self.id or tonumber(number) <= (self.heard[from] or 0) then return end
-  self.heard[from] = tonumber(number)
+  local from <const>, digits <const>, rest <const> = text:match(EVENT)
+  local number <const> = math.tointeger(tonumber(digits))
+  if not number or from == self.id or number <= (self.heard[from] or 0) then return end
   local event <const> = json.decode(rest)
-  if type(event) == "table" then hear(event, from) end
+  if type(event) ~= "table" then return end
+  self.heard[from] = number
+  hear(event, from)
 end
 
-local function receive(from, hear, on_start)
-  local subscription, message = from:subscribe(TOPIC)
-  while not subscription do
+local function subscribe(from)
+  while true do
+    local subscription <const>, message <const> = from:subscribe(TOPIC)
+    if subscription then return subscription end
     log.warn("the other processes cannot be heard", { reason = message })
     task.sleep(REST)
-    subscription, message = from:subscribe(TOPIC)
-  end
-  on_start()
-  for text, _, lost in subscription do
-    if lost then on_start() end
-    take(hear, text)
   end
 end
 
---- Joins the processes at a bus. `hear` is called with each event and the id of its process; `on_start` when this one
---- hears the others, and again when it may have missed some of their events.
+local function receive(from, subscription, hear, on_start)
+  local _ <close> = turns.hear:acquire()
+  while true do
+    on_start()
+    for text, _, lost in subscription do
+      if lost then on_start() end
+      take(hear, text)
+    end
+    subscription = subscribe(from)
+  end
+end
+
+--- Joins the processes at a bus; raises when it cannot be reached now. What they tell while a newer version is loaded
+--- waits for it, so that nothing is missed when the older one ends. `hear` is called with each event and the id of its
+--- process; `on_start` when this one hears the others, and again when it may have missed some of their events.
 ---@param url string "local:" or "redis://host:port"
 ---@param hear fun(event: table, from: string)
 ---@param on_start fun()
 function M.join(url, hear, on_start)
   local open <const> = assert(bus.open(url))
-  task.spawn(send, open)
-  task.spawn(receive, open, hear, on_start)
+  local subscription <const> = assert(open:subscribe(TOPIC))
+  task.spawn(send_all, open)
+  task.spawn(receive, open, subscription, hear, on_start)
 end
 
 --- An id is of no process any more.

@@ -1,6 +1,7 @@
 --- The rooms: who is in them and what was said, in this process and in the others that share the bus. Whatever happens
 --- in a room is an event: it happens here, and is told to the others, where it happens as well.
 
+local events <const> = require "chat.events"
 local fanout <const> = require "perigee.fanout"
 local log <const> = require "perigee.log"
 local others <const> = require "chat.others"
@@ -16,24 +17,29 @@ local away <const> = service.state "away"   -- the processes of those who are el
 local heard <const> = service.state "heard" -- when each process was heard last
 
 local M <const> = { away = away }
-local settings -- { history = lines, backlog = bytes, on_clash = function(name in lower case) }
+local settings -- see open
+local refused = 0 -- events, since the log was told
 
---- The members of a set, as a text; and how many they are.
+--- The members of a set, as a text.
 ---@param set table<string, any>
----@return string list
----@return integer count
+---@return string
 function M.sorted(set)
   local list <const> = {}
   for name in pairs(set) do list[#list + 1] = name end
   table.sort(list)
-  return table.concat(list, ", "), #list
+  return table.concat(list, ", ")
 end
 
---- The names of all rooms, and how many there are.
----@return string list
----@return integer count
+--- The names of all rooms.
+---@return string
 function M.list()
   return M.sorted(rooms)
+end
+
+local function count_rooms()
+  local count = 0
+  for _ in pairs(rooms) do count = count + 1 end
+  return count
 end
 
 local function trim(history)
@@ -46,15 +52,20 @@ local function append(room, line)
   room.fanout:write(line)
 end
 
+local function lesser(a, b)
+  return a < b and a or b
+end
+
+--- When two have taken a name in the same moment the one at the process with the lower id keeps it.
 local function enter(room, name, from)
-  room.names[name] = from
+  room.names[name] = lesser(from, room.names[name] or from)
   if from == others.id then return end
   away[name:lower()] = from
-  if from < others.id then settings.on_clash(name:lower()) end -- two have taken it in the same moment
+  if from < others.id then settings.on_clash(name:lower()) end
 end
 
 local function depart(room, name, from)
-  room.names[name] = nil
+  if room.names[name] == from then room.names[name] = nil end
   if away[name:lower()] == from then away[name:lower()] = nil end
 end
 
@@ -134,7 +145,9 @@ end
 
 local function learn(event, from)
   depart_all(from)
-  for _, place in ipairs(event.here) do enter(room_of(place[1]), place[2], from) end
+  for _, place in ipairs(event.here) do
+    if rooms[place[1]] or count_rooms() < settings.rooms then enter(room_of(place[1]), place[2], from) end
+  end
   close_empty()
 end
 
@@ -154,32 +167,44 @@ local function hear(event, from)
   else happen(event, from) end
 end
 
-local function hear_safely(event, from)
-  local ok <const>, message <const> = pcall(hear, event, from)
-  if not ok then log.warn("another process tells what cannot be", { from = from, reason = message }) end
+local function is_possible(event)
+  if not events.check(event, settings) then return false end
+  return not event.room or rooms[event.room] or count_rooms() < settings.rooms
+end
+
+local function hear_if_possible(event, from)
+  if is_possible(event) then hear(event, from) else refused = refused + 1 end
+end
+
+local function forget_silent()
+  for id, at in pairs(heard) do
+    if os.time() - at > SILENT_SECONDS then
+      heard[id] = nil
+      depart_all(id)
+      close_empty()
+      others.forget(id)
+    end
+  end
 end
 
 local function keep_telling()
   while true do
     task.sleep(TELL_SECONDS)
     tell_who_is_here()
-    for id, at in pairs(heard) do
-      if os.time() - at > SILENT_SECONDS then
-        heard[id] = nil
-        depart_all(id)
-        close_empty()
-        others.forget(id)
-      end
-    end
+    forget_silent()
+    if refused > 0 then log.warn("others tell what cannot be: it is ignored", { events = refused }) end
+    refused = 0
   end
 end
 
 --- Opens the rooms. on_clash(name) is called when somebody at another process has the name, in lower case, of somebody
 --- here, and keeps it.
----@param given { bus: string, history: integer, backlog: integer, on_clash: fun(name: string) }
+---@param given { bus: string, history: integer, longest: integer, backlog: integer, rooms: integer,
+--- on_clash: fun(name: string) } at most so many lines of history, bytes of a line, bytes that wait for a slow client,
+--- and rooms at all processes
 function M.open(given)
   settings = given
-  others.join(given.bus, hear_safely, function()
+  others.join(given.bus, hear_if_possible, function()
     others.tell { kind = "ask" }
     tell_who_is_here()
   end)
@@ -200,7 +225,7 @@ end
 ---@param most integer rooms that there may be
 ---@return table? room nil: there are too many
 function M.find(name, most)
-  if rooms[name] or select(2, M.list()) < most then return room_of(name) end
+  if rooms[name] or count_rooms() < most then return room_of(name) end
 end
 
 ---@param room table

@@ -1,39 +1,12 @@
+local chat <const> = require "spec.fixtures.chat"
 local helper <const> = require "spec.helper"
 local net <const> = require "perigee.net"
 local redis <const> = require "spec.fixtures.redis"
 
 --- The chat of workers and machines that share their rooms: an option says where.
 
-local function start(arguments)
-  return helper.serve("scripts/chat.lua --set chat.listen=tcp://127.0.0.1:0 --set chat.page=http://127.0.0.1:0 "
-    .. arguments)
-end
-
---- Reads lines until one is `wanted`.
-local function expect(conn, wanted)
-  repeat
-    local line <const>, message <const> = conn:read_line()
-    if not line then error(("'%s' did not come: %s"):format(wanted, message), 2) end
-  until line == wanted
-end
-
-local function enter(address, name)
-  local conn <const> = assert(net.connect(address, { timeout = 20 }))
-  conn:write(name, "\n")
-  expect(conn, "* you are in lobby")
-  expect(conn, ("* %s has come"):format(name))
-  return conn
-end
-
---- What `conn` gets for what it asks, once it begins with `wanted`: the others are told a moment later.
-local function ask_until(conn, question, wanted)
-  helper.eventually(function()
-    conn:write(question, "\n")
-    local line
-    repeat line = assert(conn:read_line()) until line:find("^%* " .. wanted:match "^%a+")
-    return line == "* " .. wanted
-  end)
-end
+local start <const>, enter <const> = chat.start, chat.enter
+local expect <const>, ask_until <const> = chat.expect, chat.ask_until
 
 local function close(...)
   for _, conn in ipairs { ... } do conn:close() end

@@ -1,10 +1,13 @@
 --- The class of every bus: it checks what scripts give, and leaves the rest to a hub, of which there is one kind for
 --- each scheme of URLs.
 
+local arguments <const> = require "perigee.backend.arguments"
 local core <const> = require "core.task"
 local inboxes <const> = require "perigee.bus.inbox"
 local service <const> = require "perigee.service"
 local subscription <const> = require "perigee.bus.subscription"
+
+local check_string <const>, describe <const> = arguments.check_string, arguments.describe
 
 local TOPIC_LIMIT <const> = 65535                -- bytes
 local MESSAGE_LIMIT <const> = 64 * 1024 * 1024   -- bytes
@@ -28,17 +31,6 @@ local CLOSED <const> = "the bus is closed"
 local Bus <const> = { __name = "perigee.bus" }
 Bus.__index = Bus
 
-local function describe(value)
-  return type(value) == "string" and ("%q"):format(value) or type(value)
-end
-
-local function check_text(name, value)
-  if type(value) == "string" then return end
-  local hint <const> = type(value) == "table"
-    and ": encode it, with perigee.codec.json or perigee.codec.msgpack, as every subscriber then decodes it" or ""
-  error(("bad argument '%s' (a string expected, got %s%s)"):format(name, describe(value), hint), 3)
-end
-
 --- Publishes a message: everybody who is subscribed to the topic now gets it, here and in the other processes. It does
 --- not wait for them; those that are too slow lose messages, and are told so.
 ---@param topic string at most 65535 bytes
@@ -47,8 +39,8 @@ end
 ---@return string? message
 ---@return string? code "limit": it is too large; "closed"
 function Bus:publish(topic, text)
-  check_text("topic", topic)
-  check_text("text", text)
+  check_string("topic", topic)
+  check_string("text", text)
   if not self.is_open then return nil, ("publish: %s"):format(CLOSED), "closed" end
   if #text > MESSAGE_LIMIT then
     return nil, ("publish: a message of %d bytes, where %d are the limit"):format(#text, MESSAGE_LIMIT), "limit"

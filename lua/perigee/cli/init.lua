@@ -1,5 +1,6 @@
 --- The command line: perigee COMMAND ... Exit status 0: well; 1: a script failed or has problems; 2: wrong usage.
 
+local digest <const> = require "core.digest"
 local system <const> = require "core.system"
 local arguments <const> = require "perigee.cli.arguments"
 local given <const> = require "perigee.cli.given"
@@ -221,9 +222,16 @@ function commands.help(result)
   return 0
 end
 
+--- Lua's own seed is of the second and of addresses: of two processes it can be the same.
+local function seed()
+  local high <const>, low <const> = string.unpack("<i8i8", digest.random(16))
+  math.randomseed(high, low)
+end
+
 ---@param argv string[]
 ---@return integer status
 function M.main(argv)
+  seed()
   if argv[1] == "--version" then return commands.version() end
   if #argv == 0 then
     io.stderr:write(arguments.help(specification))

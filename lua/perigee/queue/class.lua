@@ -1,12 +1,15 @@
 --- The class of every queue: it checks what scripts give, extends the leases of jobs that are being done, and gives
 --- back those that are not. What keeps the jobs is a backend, one kind for each scheme of URLs.
 
+local arguments <const> = require "perigee.backend.arguments"
 local backend <const> = require "perigee.backend"
 local core <const> = require "core.task"
 local job_of <const> = require "perigee.queue.job"
 local log <const> = require "perigee.log"
 local service <const> = require "perigee.service"
 local traceback <const> = require "perigee.service.traceback"
+
+local check_string <const>, describe <const> = arguments.check_string, arguments.describe
 
 local LEASE <const>, ATTEMPTS <const> = 10, 10
 local RETRY_SECONDS <const> = 1 -- before a job is taken again whose work has failed, and after a failure to take one
@@ -47,10 +50,6 @@ local Queue <const> = { __name = "perigee.jobs" }
 Queue.__index = Queue
 
 -- Checks.
-
-local function describe(value)
-  return type(value) == "string" and ("%q"):format(value) or type(value)
-end
 
 --- Level 3 is the caller of the method that calls this.
 local function check_seconds(name, value, highest)
@@ -108,10 +107,7 @@ end
 ---@return string? message
 ---@return string? code "limit": the text is too large, or the queue is full
 function Queue:put(text, options)
-  if type(text) ~= "string" then
-    error(("bad argument 'text' (a string expected, got %s%s)"):format(describe(text), type(text) == "table"
-      and ": encode it, with perigee.codec.json or perigee.codec.msgpack" or ""), 2)
-  end
+  check_string("text", text)
   if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 2) end
   for name in pairs(options or {}) do
     if name ~= "delay" then error(("there is no option '%s'"):format(tostring(name)), 2) end
@@ -256,7 +252,8 @@ function Queue:retry(id)
   return self.backend:retry(id)
 end
 
---- Gives back the jobs that are taken, as if they had not been, and takes no more. Does not wait. Closing twice does nothing.
+--- Gives back the jobs that are taken, as if they had not been, and takes no more. Does not wait. Closing twice does
+--- nothing.
 function Queue:close()
   if not self.is_open then return end
   self.is_open = false

@@ -231,7 +231,6 @@ function Hub:subscribe(inbox)
   local opened <const>, why <const>, short <const> = self.keeper:await()
   if not opened then return nil, why, short end
   local member <const>, channels <const>, patterns <const> = self.topics:join(inbox)
-  if #channels + #patterns == 0 and self.topics.is_in_force(member) then member.was_in_force = true end
   if self.opened then -- else it will be done for all
     subscribe(self, channels)
     subscribe(self, patterns)

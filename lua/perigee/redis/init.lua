@@ -20,6 +20,8 @@ local settings_of <const> = require "perigee.redis.settings".read
 local new_subscription <const> = require "perigee.bus.subscription"
 local transaction <const> = require "perigee.redis.transaction"
 
+local OPEN_SECONDS <const> = 5
+
 local M <const> = {}
 
 --- What stands for nil in lists of replies.
@@ -173,11 +175,15 @@ function Client:psubscribe(...)
 end
 
 --- Waits until it is connected, and tells why it is not: for those who want to know before the first command.
+---@param seconds number? to wait at most; default: the option timeout
 ---@return true? connected
 ---@return string? message
 ---@return string? code "refused" "denied" "tls" "timeout" ...
-function Client:ready()
-  local opened <const>, message <const>, code <const> = self.link.keeper:await()
+function Client:ready(seconds)
+  if seconds ~= nil and not (type(seconds) == "number" and seconds >= 0) then
+    error("bad argument 'seconds' (seconds of 0 or more expected)", 2)
+  end
+  local opened <const>, message <const>, code <const> = self.link.keeper:await(seconds)
   if not opened then return nil, message, code end
   return true
 end
@@ -214,8 +220,8 @@ function M.connect(url, options)
     pool = new_pool(settings, backoff), hub = new_hub(settings, backoff) }, Client)
 end
 
---- A client as connect makes it, which is connected; nil, message, code when it cannot be. While a script is only
---- checked it is not tried.
+--- A client as connect makes it, which is connected; nil, message, code when it cannot be within 5 seconds: less than
+--- a main chunk may take. While a script is only checked it is not tried.
 ---@param url string
 ---@param options table?
 ---@return perigee.redis.Client?
@@ -226,7 +232,7 @@ function M.open(url, options)
   if not ok then error(client, 2) end
   local current <const> = service.current()
   if current and current.checking then return client end
-  local ready <const>, message <const>, code <const> = client:ready()
+  local ready <const>, message <const>, code <const> = client:ready(math.min(client.settings.timeout, OPEN_SECONDS))
   if ready then return client end
   client:close()
   return nil, message, code

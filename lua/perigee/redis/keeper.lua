@@ -63,10 +63,10 @@ function Keeper:start()
   if not self.task and not self.is_closed then self.task = self.scope:spawn(run, self) end
 end
 
-local function failed(self)
+local function failed(self, seconds)
   local failure <const> = self.failure
   if failure then return nil, failure.message, failure.code end
-  return nil, ("connect to %s: not connected within %g s"):format(self.settings.shown, self.settings.timeout), "timeout"
+  return nil, ("connect to %s: not connected within %g s"):format(self.settings.shown, seconds), "timeout"
 end
 
 --- What will fail again is not tried again before its time, and whoever comes until then is told at once.
@@ -74,26 +74,27 @@ local function is_hopeless(self, refusals)
   return self.refusals ~= refusals or self.is_lasting and core.now() < self.backoff.not_before
 end
 
-local function wait_for_session(self)
-  local deadline <const>, refusals <const> = core.now() + self.settings.timeout, self.refusals
+local function wait_for_session(self, seconds)
+  local deadline <const>, refusals <const> = core.now() + seconds, self.refusals
   while not self.session do
     if self.is_closed then return nil, "the client is closed", "closed" end
-    if is_hopeless(self, refusals) then return failed(self) end
+    if is_hopeless(self, refusals) then return failed(self, seconds) end
     self:start()
-    if not self.changed:wait(math.max(0, deadline - core.now())) then return failed(self) end
+    if not self.changed:wait(math.max(0, deadline - core.now())) then return failed(self, seconds) end
   end
   return self.session
 end
 
---- The connection; waits for it, at most settings.timeout.
+--- The connection; waits for it.
+---@param seconds number? at most; default settings.timeout
 ---@return table? session
 ---@return string? message of the last attempt to connect
 ---@return string? code "refused" "denied" "tls" "timeout" ...
-function Keeper:await()
+function Keeper:await(seconds)
   if self.session then return self.session end
   self.waiting = self.waiting + 1
   local _ <close> = setmetatable({}, { __close = function() self.waiting = self.waiting - 1 end })
-  return wait_for_session(self)
+  return wait_for_session(self, seconds or self.settings.timeout)
 end
 
 --- Ends the connection for good. What waits fails with "closed".
@@ -101,6 +102,7 @@ function Keeper:close()
   if self.is_closed then return end
   self.is_closed = true
   if self.session then self.session.conn:abort() end
+  self.session = nil
   if self.task then self.task:cancel() end
   self.changed:wake(math.huge)
 end

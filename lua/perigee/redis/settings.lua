@@ -127,9 +127,9 @@ local function read_tcp(scheme, rest, settings, url)
   read_query(query, settings, url)
 end
 
---- The URL without what is secret in it.
+--- The URL without what is secret in it, also where that should have been escaped.
 local function hide(url)
-  return (url:gsub("^([%w+]+://)[^/?]*@", "%1")):gsub("password=[^&]*", "password=...")
+  return (url:gsub("^([%w+]+://).*@", "%1"):gsub("password=[^&]*", "password=..."))
 end
 
 local function read_url(url)

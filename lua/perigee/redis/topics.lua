@@ -16,6 +16,7 @@ local glob <const> = require "perigee.bus.glob"
 ---@class perigee.redis.Member
 ---@field inbox perigee.bus.Inbox
 ---@field topics perigee.redis.Topic[]
+---@field missing integer how many of them are not in force
 ---@field changed perigee.Waitlist is woken when something of this has changed
 ---@field was_in_force boolean all topics have been
 ---@field lost_since number? since when the connection is gone, on the loop's clock
@@ -38,8 +39,11 @@ local function add(self, member, kind, names, new)
       self.count = self.count + 1
       new[#new + 1] = topic
     end
-    topic.members[member] = true
-    member.topics[#member.topics + 1] = topic
+    if not topic.members[member] then
+      topic.members[member] = true
+      member.topics[#member.topics + 1] = topic
+      if not topic.is_in_force then member.missing = member.missing + 1 end
+    end
   end
 end
 
@@ -50,27 +54,18 @@ local function matchers_of(globs)
   return matchers
 end
 
---- Is all that a member wants in force?
----@param member perigee.redis.Member
----@return boolean
-function Topics.is_in_force(member)
-  for _, topic in ipairs(member.topics) do
-    if not topic.is_in_force then return false end
-  end
-  return true
-end
-
 --- An inbox wants what it names.
 ---@param inbox perigee.bus.Inbox
 ---@return perigee.redis.Member
 ---@return perigee.redis.Topic[] new channels that the server is to be asked for
 ---@return perigee.redis.Topic[] new patterns
 function Topics:join(inbox)
-  local member <const> = { inbox = inbox, topics = {}, changed = core.waitlist(), was_in_force = false,
+  local member <const> = { inbox = inbox, topics = {}, missing = 0, changed = core.waitlist(),
     matchers = matchers_of(inbox.globs) }
   local channels <const>, patterns <const> = {}, {}
   add(self, member, "channel", inbox.topics, channels)
   add(self, member, "pattern", inbox.globs, patterns)
+  member.was_in_force = member.missing == 0
   self.members[inbox] = member
   return member, channels, patterns
 end
@@ -139,9 +134,11 @@ end
 --- The server has confirmed a topic.
 ---@param topic perigee.redis.Topic
 function Topics.confirm(topic)
+  if topic.is_in_force then return end
   topic.is_in_force = true
   for member in pairs(topic.members) do
-    if Topics.is_in_force(member) then member_in_force(member) end
+    member.missing = member.missing - 1
+    if member.missing == 0 then member_in_force(member) end
   end
 end
 
@@ -152,6 +149,7 @@ function Topics:interrupt(time)
     for _, topic in pairs(kind) do topic.is_in_force = false end
   end
   for _, member in pairs(self.members) do
+    member.missing = #member.topics
     if member.was_in_force then member.lost_since = member.lost_since or time end
   end
 end

@@ -1,6 +1,7 @@
 --- The class of every store: it checks what scripts give. What keeps the values is a backend, one kind for each scheme
 --- of URLs.
 
+local check_string <const> = require "perigee.backend.arguments".check_string
 local service <const> = require "perigee.service"
 
 local NAME <const> = "default"
@@ -24,18 +25,6 @@ local NAME <const> = "default"
 ---@field package backend perigee.store.Backend
 local Store <const> = { __name = "perigee.store" }
 Store.__index = Store
-
-local function describe(value)
-  return type(value) == "string" and ("%q"):format(value) or type(value)
-end
-
---- The level counts from the method: 3 is its caller.
-local function check_string(name, value)
-  if type(value) == "string" then return value end
-  local hint <const> = type(value) == "table"
-    and ": encode it, with perigee.codec.json or perigee.codec.msgpack" or ""
-  error(("bad argument '%s' (a string expected, got %s%s)"):format(name, describe(value), hint), 3)
-end
 
 local function check_seconds(name, value)
   if value == nil then return nil end

@@ -79,6 +79,11 @@ function M.set_user(name) end
 ---@return string? code "denied"
 function M.private_directory(path, user) end
 
+--- Is it a directory of this process's user, and no link to one, that nobody else may write to?
+---@param path string
+---@return boolean
+function M.is_private(path) end
+
 --- Where a path leads in the end: absolute, and without symbolic links.
 ---@param path string
 ---@return string?
