@@ -67,7 +67,7 @@ run: all  ## serve scripts/*.lua
 	@$(PERIGEE) run scripts/*.lua
 
 test: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## run every spec
-	@PERIGEE=$(PERIGEE) timeout --foreground 600 $(PERIGEE) test $(SPECS)
+	@PERIGEE=$(PERIGEE) timeout --foreground 900 $(PERIGEE) test $(SPECS)
 
 test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=1 test

@@ -1,66 +1,34 @@
 /* Depth first over raw tables. When a value cannot be encoded, the way back up puts its path together. */
-#include "binding/encode_path.h"
+#include "binding/encoder.h"
 #include "binding/json.h"
 #include "binding/json_keys.h"
 #include "bytes/json_number.h"
 #include "bytes/json_scan.h"
 
-#include <lauxlib.h>
+#include <assert.h>
 #include <math.h>
 
 static const char BAD_KEYS[] = "a table whose keys are neither 1..n nor all strings";
 
-enum { WORKING = 10 }; /* Lua stack slots for each level */
+static_assert((int)ENCODER_DEPTH == JSON_DEPTH, "what is decoded by default can be encoded too");
 
-struct encoder {
-    lua_State *L;
-    struct text *out;
+struct json_encoder {
+    struct encoder encoder;
     struct json_style style;
     size_t indent_length;
-    const char *problem;
-    int depth;
-    const void *open[JSON_DEPTH]; /* the tables around this place: a cycle comes to one of them again */
 };
 
 static int encode_value(struct encoder *encoder, int index);
 
-static int encoder_fail(struct encoder *encoder, const char *problem) {
-    encoder->problem = problem;
-    encode_path_begin(encoder->L);
-    return -1;
-}
-
-static int fail_at_index(struct encoder *encoder, lua_Integer index) {
-    encode_path_index(encoder->L, index);
-    return -1;
-}
-
-static int fail_at_key(struct encoder *encoder, int key) {
-    encode_path_key(encoder->L, key);
-    return -1;
-}
-
-/* Output. */
-
-static char *reserve(struct encoder *encoder, size_t length) {
-    if (text_reserve(encoder->out, length) < 0) luaL_error(encoder->L, "not enough memory");
-    return encoder->out->bytes + encoder->out->length;
-}
-
-static inline void append(struct encoder *encoder, const void *bytes, size_t length) {
-    memcpy(reserve(encoder, length), bytes, length);
-    encoder->out->length += length;
-}
-
-static inline void append_byte(struct encoder *encoder, char byte) {
-    *reserve(encoder, 1) = byte;
-    encoder->out->length++;
+static const struct json_encoder *json_of(const struct encoder *encoder) {
+    return (const struct json_encoder *)encoder;
 }
 
 static void append_line(struct encoder *encoder) {
-    if (!encoder->style.indent) return;
-    append_byte(encoder, '\n');
-    for (int i = 0; i < encoder->depth; i++) append(encoder, encoder->style.indent, encoder->indent_length);
+    const struct json_encoder *json = json_of(encoder);
+    if (!json->style.indent) return;
+    encoder_append_byte(encoder, '\n');
+    for (int i = 0; i < encoder->depth; i++) encoder_append(encoder, json->style.indent, json->indent_length);
 }
 
 /* Strings and numbers. */
@@ -72,29 +40,28 @@ static void append_escape(struct encoder *encoder, unsigned char byte) {
     char escape[] = {'\\', letters[byte], '0', '0', digits[byte >> 4], digits[byte & 15]};
     size_t length = letters[byte] ? 2 : 6;
     if (!letters[byte]) escape[1] = 'u';
-    append(encoder, escape, length);
+    encoder_append(encoder, escape, length);
 }
 
 static int encode_string(struct encoder *encoder, int index) {
     size_t length;
     const unsigned char *from = (const void *)lua_tolstring(encoder->L, index, &length);
     const unsigned char *at = from, *end = from + length;
-    reserve(encoder, length + 2);
-    append_byte(encoder, '"');
+    encoder_reserve(encoder, length + 2);
+    encoder_append_byte(encoder, '"');
     while ((at = json_scan_text(at, end)) < end) {
         if (*at >= 0x80) return encoder_fail(encoder, "a string that is not UTF-8");
-        append(encoder, from, (size_t)(at - from));
+        encoder_append(encoder, from, (size_t)(at - from));
         append_escape(encoder, *at++);
         from = at;
     }
-    append(encoder, from, (size_t)(end - from));
-    append_byte(encoder, '"');
-    return 0;
+    encoder_append(encoder, from, (size_t)(end - from));
+    return encoder_append_byte(encoder, '"');
 }
 
 static int encode_number(struct encoder *encoder, int index) {
     lua_State *L = encoder->L;
-    char *to = reserve(encoder, JSON_NUMBER_SIZE);
+    char *to = encoder_reserve(encoder, JSON_NUMBER_SIZE);
     if (lua_isinteger(L, index)) {
         encoder->out->length += json_number_write_integer(to, lua_tointeger(L, index));
         return 0;
@@ -107,10 +74,10 @@ static int encode_number(struct encoder *encoder, int index) {
 
 /* Arrays. The table is on top when its turn comes: what lua_next gives is at table + 1 and table + 2. */
 
-static int encode_element(struct encoder *encoder, int value, lua_Integer index) {
-    if (index > 1) append_byte(encoder, ',');
+static inline int encode_element(struct encoder *encoder, int value, lua_Integer index) {
+    if (index > 1) encoder_append_byte(encoder, ',');
     append_line(encoder);
-    return encode_value(encoder, value) < 0 ? fail_at_index(encoder, index) : 0;
+    return encode_value(encoder, value) < 0 ? encoder_fail_at_index(encoder, index) : 0;
 }
 
 /* The elements from `index` on, where lua_next does not give them in their order. */
@@ -144,11 +111,11 @@ static int encode_array(struct encoder *encoder, int table) {
 
 static int encode_field(struct encoder *encoder, int key, int is_first) {
     if (lua_type(encoder->L, key) != LUA_TSTRING) return encoder_fail(encoder, BAD_KEYS);
-    if (!is_first) append_byte(encoder, ',');
+    if (!is_first) encoder_append_byte(encoder, ',');
     append_line(encoder);
     if (encode_string(encoder, key) < 0) return encoder_fail(encoder, "a key that is not UTF-8");
-    append(encoder, ": ", encoder->style.indent ? 2 : 1);
-    return encode_value(encoder, key + 1) < 0 ? fail_at_key(encoder, key) : 0;
+    encoder_append(encoder, ": ", json_of(encoder)->style.indent ? 2 : 1);
+    return encode_value(encoder, key + 1) < 0 ? encoder_fail_at_key(encoder, key) : 0;
 }
 
 /* lua_next has given the first. */
@@ -181,30 +148,19 @@ static int encode_sorted_object(struct encoder *encoder, int table) {
 
 /* Tables. */
 
-static int encoder_enter(struct encoder *encoder, int table) {
-    const void *here = lua_topointer(encoder->L, table);
-    for (int i = 0; i < encoder->depth; i++)
-        if (encoder->open[i] == here) return encoder_fail(encoder, "a cycle");
-    if (encoder->depth == JSON_DEPTH) return encoder_fail(encoder, "a table that is nested too deep");
-    if (!lua_checkstack(encoder->L, WORKING)) return encoder_fail(encoder, "what does not fit the Lua stack");
-    encoder->open[encoder->depth++] = here;
-    return 0;
-}
-
 /* lua_next has given the first key and value. */
 static int encode_parts(struct encoder *encoder, int table, enum json_mark mark) {
     lua_State *L = encoder->L;
     int is_array = mark == JSON_ARRAY || (mark == JSON_UNMARKED && lua_type(L, table + 1) == LUA_TNUMBER);
-    append_byte(encoder, is_array ? '[' : '{');
+    encoder_append_byte(encoder, is_array ? '[' : '{');
     int (*encode)(struct encoder *, int) = encode_object;
     if (is_array) encode = encode_array;
-    else if (encoder->style.sorts_keys) encode = encode_sorted_object;
+    else if (json_of(encoder)->style.sorts_keys) encode = encode_sorted_object;
     if (encode(encoder, table) < 0) return -1;
     lua_settop(L, table);
     encoder->depth--;
     append_line(encoder);
-    append_byte(encoder, is_array ? ']' : '}');
-    return 0;
+    return encoder_append_byte(encoder, is_array ? ']' : '}');
 }
 
 static int encode_table(struct encoder *encoder, int table) {
@@ -216,14 +172,11 @@ static int encode_table(struct encoder *encoder, int table) {
     lua_pushnil(L);
     if (lua_next(L, table)) return encode_parts(encoder, table, mark);
     encoder->depth--;
-    append(encoder, mark == JSON_ARRAY ? "[]" : "{}", 2);
-    return 0;
+    return encoder_append(encoder, mark == JSON_ARRAY ? "[]" : "{}", 2);
 }
 
 static int encode_boolean(struct encoder *encoder, int index) {
-    if (lua_toboolean(encoder->L, index)) append(encoder, "true", 4);
-    else append(encoder, "false", 5);
-    return 0;
+    return lua_toboolean(encoder->L, index) ? encoder_append(encoder, "true", 4) : encoder_append(encoder, "false", 5);
 }
 
 static int encode_value(struct encoder *encoder, int index) {
@@ -236,31 +189,19 @@ static int encode_value(struct encoder *encoder, int index) {
     case LUA_TFUNCTION: return encoder_fail(encoder, "a function");
     case LUA_TTHREAD: return encoder_fail(encoder, "a thread");
     case LUA_TLIGHTUSERDATA:
-        if (lua_touserdata(encoder->L, index)) break;
-        append(encoder, "null", 4);
-        return 0;
+        if (!lua_touserdata(encoder->L, index)) return encoder_append(encoder, "null", 4);
     }
     return encoder_fail(encoder, "a userdata");
 }
 
 int json_encode_styled(lua_State *L, int index, struct text *out, const struct json_style *style) {
-    struct encoder encoder;
-    encoder.L = L;
-    encoder.out = out;
-    encoder.style = *style;
-    encoder.indent_length = style->indent ? strlen(style->indent) : 0;
-    encoder.depth = 0;
-    luaL_checkstack(L, WORKING, "JSON");
+    struct json_encoder json;
+    struct encoder *encoder = (struct encoder *)&json;
+    json.style = *style;
+    json.indent_length = style->indent ? strlen(style->indent) : 0;
+    int base = encoder_begin(encoder, L, out, "JSON");
     lua_pushvalue(L, index);
-    int value = lua_gettop(L);
-    if (encode_value(&encoder, value) == 0) {
-        lua_settop(L, value - 1);
-        return 0;
-    }
-    encode_path_end(L, encoder.problem);
-    lua_replace(L, value);
-    lua_settop(L, value);
-    return -1;
+    return encoder_end(encoder, base, encode_value(encoder, base + 1));
 }
 
 int json_encode(lua_State *L, int index, struct text *out) {

@@ -2,56 +2,27 @@
  * none, it is written once more as a map. Before a table in a list all keys are looked at, so that nothing is written
  * more than twice, however deep it is. */
 #include "binding/buffer.h"
-#include "binding/encode_path.h"
+#include "binding/encoder.h"
 #include "binding/json_keys.h"
 #include "binding/msgpack.h"
 #include "bytes/msgpack_write.h"
 #include "bytes/utf8.h"
 
-#include <lauxlib.h>
+#include <assert.h>
 
-enum { WORKING = 10, /* Lua stack slots for each level */ NO_ARRAY = 1 };
+enum { NO_ARRAY = 1 };
 
-struct encoder {
-    lua_State *L;
-    struct text *out;
-    const char *problem;
-    int depth;
-    const void *open[MSGPACK_DEPTH]; /* the tables around this place: a cycle comes to one of them again */
-};
+static_assert((int)ENCODER_DEPTH == MSGPACK_DEPTH, "what is decoded by default can be encoded too");
 
 static int encode_value(struct encoder *encoder, int index);
 
-static int encoder_fail(struct encoder *encoder, const char *problem) {
-    encoder->problem = problem;
-    encode_path_begin(encoder->L);
-    return -1;
-}
-
-static int fail_at_index(struct encoder *encoder, lua_Integer index) {
-    encode_path_index(encoder->L, index);
-    return -1;
-}
-
-/* Output. */
-
-static inline unsigned char *reserve(struct encoder *encoder, size_t length) {
-    if (text_reserve(encoder->out, length) < 0) luaL_error(encoder->L, "not enough memory");
-    return (unsigned char *)encoder->out->bytes + encoder->out->length;
-}
-
-static inline void append_byte(struct encoder *encoder, unsigned byte) {
-    *reserve(encoder, 1) = (unsigned char)byte;
-    encoder->out->length++;
-}
-
 static inline void append_size(struct encoder *encoder, enum msgpack_kind kind, lua_Integer size) {
-    encoder->out->length += msgpack_write_size(reserve(encoder, MSGPACK_HEAD_MAX), kind, (uint32_t)size);
+    encoder->out->length += msgpack_write_size(encoder_reserve(encoder, MSGPACK_HEAD_MAX), kind, (uint32_t)size);
 }
 
 static int append_bytes(struct encoder *encoder, enum msgpack_kind kind, const void *bytes, size_t length) {
     if (length > UINT32_MAX) return encoder_fail(encoder, "a string of 4 GiB and more");
-    unsigned char *to = reserve(encoder, length + MSGPACK_HEAD_MAX);
+    unsigned char *to = encoder_reserve(encoder, length + MSGPACK_HEAD_MAX);
     size_t head = msgpack_write_bytes_size(to, kind, (uint32_t)length);
     memcpy(to + head, bytes, length);
     encoder->out->length += head + length;
@@ -68,7 +39,7 @@ static int encode_string(struct encoder *encoder, int index) {
 
 static int encode_number(struct encoder *encoder, int index) {
     lua_State *L = encoder->L;
-    unsigned char *to = reserve(encoder, MSGPACK_HEAD_MAX);
+    unsigned char *to = encoder_reserve(encoder, MSGPACK_HEAD_MAX);
     size_t length = lua_isinteger(L, index) ? msgpack_write_integer(to, lua_tointeger(L, index))
                                             : msgpack_write_float(to, lua_tonumber(L, index));
     encoder->out->length += length;
@@ -77,8 +48,7 @@ static int encode_number(struct encoder *encoder, int index) {
 
 static int encode_light_userdata(struct encoder *encoder, int index) {
     if (lua_touserdata(encoder->L, index)) return encoder_fail(encoder, "a userdata");
-    append_byte(encoder, 0xc0);
-    return 0;
+    return encoder_append_byte(encoder, 0xc0);
 }
 
 static int encode_userdata(struct encoder *encoder, int index) {
@@ -100,7 +70,7 @@ static int encode_scattered(struct encoder *encoder, int table, size_t start) {
     append_size(encoder, MSGPACK_ARRAY, length);
     for (lua_Integer index = 1; index <= length; index++) {
         lua_rawgeti(L, table, index);
-        if (encode_value(encoder, table + 1) < 0) return fail_at_index(encoder, index);
+        if (encode_value(encoder, table + 1) < 0) return encoder_fail_at_index(encoder, index);
         lua_settop(L, table);
     }
     return 0;
@@ -117,7 +87,7 @@ static int encode_array(struct encoder *encoder, int table, lua_Integer length) 
             return encode_scattered(encoder, table, start);
         if (!is_sure && lua_istable(L, table + 2) && !(is_sure = json_keys_follow(L, table, index, length)))
             return encode_scattered(encoder, table, start);
-        if (encode_value(encoder, table + 2) < 0) return fail_at_index(encoder, index);
+        if (encode_value(encoder, table + 2) < 0) return encoder_fail_at_index(encoder, index);
     }
     return index == length ? 0 : encode_scattered(encoder, table, start);
 }
@@ -137,9 +107,7 @@ static int encode_pairs(struct encoder *encoder, int table, lua_Integer *count) 
     lua_State *L = encoder->L;
     for (lua_pushnil(L); lua_next(L, table); lua_settop(L, table + 1), ++*count) {
         if (encode_key(encoder, table + 1) < 0) return -1;
-        if (encode_value(encoder, table + 2) == 0) continue;
-        encode_path_key(L, table + 1);
-        return -1;
+        if (encode_value(encoder, table + 2) < 0) return encoder_fail_at_key(encoder, table + 1);
     }
     return 0;
 }
@@ -149,12 +117,12 @@ static int encode_map(struct encoder *encoder, int table) {
     struct text *out = encoder->out;
     size_t start = out->length;
     lua_Integer count = 0;
-    append_byte(encoder, 0);
+    encoder_append_byte(encoder, 0);
     if (encode_pairs(encoder, table, &count) < 0) return -1;
     if (count > UINT32_MAX) return encoder_fail(encoder, "a table with too many keys");
     unsigned char head[MSGPACK_HEAD_MAX];
     size_t length = msgpack_write_size(head, MSGPACK_MAP, (uint32_t)count);
-    char *at = (reserve(encoder, length), out->bytes + start);
+    char *at = (encoder_reserve(encoder, length), out->bytes + start);
     if (length > 1) memmove(at + length, at + 1, out->length - start - 1);
     memcpy(at, head, length);
     out->length += length - 1;
@@ -162,16 +130,6 @@ static int encode_map(struct encoder *encoder, int table) {
 }
 
 /* Tables. */
-
-static int encoder_enter(struct encoder *encoder, int table) {
-    const void *here = lua_topointer(encoder->L, table);
-    for (int i = 0; i < encoder->depth; i++)
-        if (encoder->open[i] == here) return encoder_fail(encoder, "a cycle");
-    if (encoder->depth == MSGPACK_DEPTH) return encoder_fail(encoder, "a table that is nested too deep");
-    if (!lua_checkstack(encoder->L, WORKING)) return encoder_fail(encoder, "what does not fit the Lua stack");
-    encoder->open[encoder->depth++] = here;
-    return 0;
-}
 
 static int encode_parts(struct encoder *encoder, int table, enum msgpack_class class) {
     lua_Integer length = (lua_Integer)lua_rawlen(encoder->L, table);
@@ -189,7 +147,7 @@ static int encode_timestamp(struct encoder *encoder, int table) {
     lua_Integer seconds, nanoseconds;
     if (msgpack_read_timestamp(encoder->L, table, &seconds, &nanoseconds) < 0)
         return encoder_fail(encoder, "a timestamp whose fields are no seconds and nanoseconds");
-    unsigned char *to = reserve(encoder, MSGPACK_TIMESTAMP_MAX);
+    unsigned char *to = encoder_reserve(encoder, MSGPACK_TIMESTAMP_MAX);
     encoder->out->length += msgpack_write_timestamp(to, seconds, (uint32_t)nanoseconds);
     return 0;
 }
@@ -201,10 +159,8 @@ static int encode_ext(struct encoder *encoder, int table) {
     if (!data) return encoder_fail(encoder, "an extension whose fields are no type and data");
     if (length > UINT32_MAX) return encoder_fail(encoder, "a string of 4 GiB and more");
     append_size(encoder, MSGPACK_EXTENSION, (lua_Integer)length);
-    append_byte(encoder, (unsigned)type);
-    memcpy(reserve(encoder, length), data, length);
-    encoder->out->length += length;
-    return 0;
+    encoder_append_byte(encoder, type);
+    return encoder_append(encoder, data, length);
 }
 
 static int encode_table(struct encoder *encoder, int table) {
@@ -221,9 +177,9 @@ static int encode_value(struct encoder *encoder, int index) {
     switch (lua_type(encoder->L, index)) {
     case LUA_TSTRING: return encode_string(encoder, index);
     case LUA_TNUMBER: return encode_number(encoder, index);
-    case LUA_TBOOLEAN: return append_byte(encoder, lua_toboolean(encoder->L, index) ? 0xc3 : 0xc2), 0;
+    case LUA_TBOOLEAN: return encoder_append_byte(encoder, lua_toboolean(encoder->L, index) ? 0xc3 : 0xc2);
     case LUA_TTABLE: return encode_table(encoder, index);
-    case LUA_TNIL: return append_byte(encoder, 0xc0), 0;
+    case LUA_TNIL: return encoder_append_byte(encoder, 0xc0);
     case LUA_TLIGHTUSERDATA: return encode_light_userdata(encoder, index);
     case LUA_TUSERDATA: return encode_userdata(encoder, index);
     case LUA_TFUNCTION: return encoder_fail(encoder, "a function");
@@ -231,28 +187,9 @@ static int encode_value(struct encoder *encoder, int index) {
     }
 }
 
-/* What is wrong is at the top of the stack; `base` is what was there before. */
-static int encoder_end(struct encoder *encoder, int base, int result) {
-    lua_State *L = encoder->L;
-    if (result < 0) {
-        encode_path_end(L, encoder->problem);
-        lua_insert(L, base + 1);
-    }
-    lua_settop(L, base + (result < 0));
-    return result;
-}
-
-static void encoder_begin(struct encoder *encoder, lua_State *L, struct text *out) {
-    luaL_checkstack(L, WORKING, "MessagePack");
-    encoder->L = L;
-    encoder->out = out;
-    encoder->depth = 0;
-}
-
 int msgpack_encode(lua_State *L, int index, struct text *out) {
     struct encoder encoder;
-    encoder_begin(&encoder, L, out);
-    int base = lua_gettop(L);
+    int base = encoder_begin(&encoder, L, out, "MessagePack");
     lua_pushvalue(L, index);
     return encoder_end(&encoder, base, encode_value(&encoder, base + 1));
 }
@@ -269,7 +206,7 @@ static int encode_arguments(struct encoder *encoder, int table) {
     append_size(encoder, MSGPACK_ARRAY, count);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, table, i);
-        if (encode_value(encoder, base + 1) < 0) return fail_at_index(encoder, i);
+        if (encode_value(encoder, base + 1) < 0) return encoder_fail_at_index(encoder, i);
         lua_settop(L, base);
     }
     return 0;
@@ -280,7 +217,7 @@ static int encode_list(struct encoder *encoder, int first, int count, int argume
     append_size(encoder, MSGPACK_ARRAY, count + (arguments != 0));
     for (int i = 0; i < count; i++) {
         lua_pushvalue(encoder->L, first + i);
-        if (encode_value(encoder, base + 1) < 0) return fail_at_index(encoder, i + 1);
+        if (encode_value(encoder, base + 1) < 0) return encoder_fail_at_index(encoder, i + 1);
         lua_settop(encoder->L, base);
     }
     return arguments ? encode_arguments(encoder, arguments) : 0;
@@ -288,7 +225,6 @@ static int encode_list(struct encoder *encoder, int first, int count, int argume
 
 int msgpack_encode_list(lua_State *L, int first, int count, int arguments, struct text *out) {
     struct encoder encoder;
-    encoder_begin(&encoder, L, out);
-    int base = lua_gettop(L);
+    int base = encoder_begin(&encoder, L, out, "MessagePack");
     return encoder_end(&encoder, base, encode_list(&encoder, first, count, arguments));
 }

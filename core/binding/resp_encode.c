@@ -1,60 +1,29 @@
 /* Depth first over raw tables, as json_encode.c goes. */
 #include "binding/buffer.h"
-#include "binding/encode_path.h"
+#include "binding/encoder.h"
 #include "binding/json.h"
 #include "binding/json_keys.h"
 #include "binding/resp.h"
 #include "bytes/json_number.h"
 
-#include <lauxlib.h>
+#include <assert.h>
 #include <math.h>
 
-enum { WORKING = 10 }; /* Lua stack slots for each level */
+static_assert((int)ENCODER_DEPTH == RESP_DEPTH, "what is decoded by default can be encoded too");
 
-struct encoder {
-    lua_State *L;
-    struct text *out;
+struct resp_encoder {
+    struct encoder encoder;
     int version;
-    const char *problem;
-    int depth;
-    const void *open[RESP_DEPTH]; /* the tables around this place: a cycle comes to one of them again */
 };
 
 static int encode_value(struct encoder *encoder, int index);
 
-/* Failure: the path is on top of the stack. */
-
-static int encoder_fail(struct encoder *encoder, const char *problem) {
-    encoder->problem = problem;
-    encode_path_begin(encoder->L);
-    return -1;
-}
-
-static int fail_at_index(struct encoder *encoder, lua_Integer index) {
-    encode_path_index(encoder->L, index);
-    return -1;
-}
-
-static int fail_at_key(struct encoder *encoder, int key) {
-    encode_path_key(encoder->L, key);
-    return -1;
-}
-
-/* Output. */
-
-static char *reserve(struct encoder *encoder, size_t length) {
-    if (text_reserve(encoder->out, length) < 0) luaL_error(encoder->L, "not enough memory");
-    return encoder->out->bytes + encoder->out->length;
-}
-
-static int append(struct encoder *encoder, const char *bytes, size_t length) {
-    memcpy(reserve(encoder, length), bytes, length);
-    encoder->out->length += length;
-    return 0;
+static int version_of(const struct encoder *encoder) {
+    return ((const struct resp_encoder *)encoder)->version;
 }
 
 static int append_header(struct encoder *encoder, char type, lua_Integer number) {
-    encoder->out->length += resp_header_write(reserve(encoder, RESP_HEADER_MAX), type, number);
+    encoder->out->length += resp_header_write(encoder_reserve(encoder, RESP_HEADER_MAX), type, number);
     return 0;
 }
 
@@ -83,19 +52,19 @@ static int encode_number(struct encoder *encoder, int index) {
     if (lua_isinteger(encoder->L, index)) return append_header(encoder, ':', lua_tointeger(encoder->L, index));
     char text[JSON_NUMBER_SIZE + 3] = ",";
     size_t length = 1 + write_float(text + 1, lua_tonumber(encoder->L, index));
-    if (encoder->version < 3) return append_bulk(encoder, text + 1, length - 1);
+    if (version_of(encoder) < 3) return append_bulk(encoder, text + 1, length - 1);
     memcpy(text + length, "\r\n", 2);
-    return append(encoder, text, length + 2);
+    return encoder_append(encoder, text, length + 2);
 }
 
 static int encode_boolean(struct encoder *encoder, int index) {
     int is_true = lua_toboolean(encoder->L, index);
-    if (encoder->version < 3) return append_header(encoder, ':', is_true);
-    return append(encoder, is_true ? "#t\r\n" : "#f\r\n", 4);
+    if (version_of(encoder) < 3) return append_header(encoder, ':', is_true);
+    return encoder_append(encoder, is_true ? "#t\r\n" : "#f\r\n", 4);
 }
 
 static int encode_null(struct encoder *encoder) {
-    return encoder->version < 3 ? append(encoder, "$-1\r\n", 5) : append(encoder, "_\r\n", 3);
+    return version_of(encoder) < 3 ? encoder_append(encoder, "$-1\r\n", 5) : encoder_append(encoder, "_\r\n", 3);
 }
 
 static int encode_userdata(struct encoder *encoder, int index) {
@@ -111,7 +80,7 @@ static int encode_elements(struct encoder *encoder, int table, char type, lua_In
     append_header(encoder, type, count);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, table, i);
-        if (encode_value(encoder, table + 1) < 0) return fail_at_index(encoder, i);
+        if (encode_value(encoder, table + 1) < 0) return encoder_fail_at_index(encoder, i);
         lua_settop(L, table);
     }
     return 0;
@@ -126,12 +95,12 @@ static lua_Integer count_fields(lua_State *L, int table) {
 static int encode_fields(struct encoder *encoder, int table) {
     lua_State *L = encoder->L;
     lua_Integer count = count_fields(L, table), left = count;
-    append_header(encoder, encoder->version < 3 ? '*' : '%', encoder->version < 3 ? 2 * count : count);
+    append_header(encoder, version_of(encoder) < 3 ? '*' : '%', version_of(encoder) < 3 ? 2 * count : count);
     for (lua_pushnil(L); lua_next(L, table); lua_settop(L, table + 1), left--) {
         lua_pushvalue(L, table + 1);
         if (encode_value(encoder, table + 3) < 0) return encoder_fail(encoder, "a key of this kind");
         lua_settop(L, table + 2);
-        if (encode_value(encoder, table + 2) < 0) return fail_at_key(encoder, table + 1);
+        if (encode_value(encoder, table + 2) < 0) return encoder_fail_at_key(encoder, table + 1);
     }
     return left ? encoder_fail(encoder, "a table that a finalizer has changed meanwhile") : 0;
 }
@@ -145,17 +114,11 @@ static int encode_parts(struct encoder *encoder, int table, enum resp_mark mark)
     if (is_sequence && count < 0) return encoder_fail(encoder, "an array whose keys are not 1..n");
     if (count <= 0 && !is_sequence) return encode_fields(encoder, table);
     char type = mark == RESP_PUSH ? '>' : mark == RESP_SET ? '~' : '*';
-    return encode_elements(encoder, table, encoder->version < 3 ? '*' : type, count);
+    return encode_elements(encoder, table, version_of(encoder) < 3 ? '*' : type, count);
 }
 
 static int encode_nested(struct encoder *encoder, int table, enum resp_mark mark) {
-    const void *here = lua_topointer(encoder->L, table);
-    for (int i = 0; i < encoder->depth; i++)
-        if (encoder->open[i] == here) return encoder_fail(encoder, "a cycle");
-    if (encoder->depth == RESP_DEPTH) return encoder_fail(encoder, "a table that is nested too deep");
-    if (!lua_checkstack(encoder->L, WORKING)) return encoder_fail(encoder, "what does not fit the Lua stack");
-    encoder->open[encoder->depth++] = here;
-    if (encode_parts(encoder, table, mark) < 0) return -1;
+    if (encoder_enter(encoder, table) < 0 || encode_parts(encoder, table, mark) < 0) return -1;
     encoder->depth--;
     return 0;
 }
@@ -166,7 +129,7 @@ static int encode_line(struct encoder *encoder, int table, char type) {
     lua_pushliteral(encoder->L, "message");
     if (lua_rawget(encoder->L, table) != LUA_TSTRING) return encoder_fail(encoder, "a text that is none");
     const char *bytes = lua_tolstring(encoder->L, -1, &length);
-    char *to = reserve(encoder, length + 3);
+    char *to = encoder_reserve(encoder, length + 3);
     *to++ = type;
     for (size_t i = 0; i < length; i++) {
         int is_end = bytes[i] == '\r' || bytes[i] == '\n';
@@ -180,7 +143,7 @@ static int encode_line(struct encoder *encoder, int table, char type) {
 }
 
 static int encode_null_array(struct encoder *encoder) {
-    return encoder->version < 3 ? append(encoder, "*-1\r\n", 5) : append(encoder, "_\r\n", 3);
+    return version_of(encoder) < 3 ? encoder_append(encoder, "*-1\r\n", 5) : encoder_append(encoder, "_\r\n", 3);
 }
 
 static int encode_table(struct encoder *encoder, int table) {
@@ -209,20 +172,10 @@ static int encode_value(struct encoder *encoder, int index) {
 }
 
 int resp_encode(lua_State *L, int index, int version, struct text *out) {
-    struct encoder encoder;
-    encoder.L = L;
-    encoder.out = out;
-    encoder.version = version;
-    encoder.depth = 0;
-    luaL_checkstack(L, WORKING, "RESP");
+    struct resp_encoder resp;
+    struct encoder *encoder = (struct encoder *)&resp;
+    resp.version = version;
+    int base = encoder_begin(encoder, L, out, "RESP");
     lua_pushvalue(L, index);
-    int value = lua_gettop(L);
-    if (encode_value(&encoder, value) == 0) {
-        lua_settop(L, value - 1);
-        return 0;
-    }
-    encode_path_end(L, encoder.problem);
-    lua_replace(L, value);
-    lua_settop(L, value);
-    return -1;
+    return encoder_end(encoder, base, encode_value(encoder, base + 1));
 }

@@ -1,6 +1,6 @@
 /* Documents, decoded and encoded. A plain recogniser of the grammar says what is valid; what was decoded is the same
  * after a round trip, whatever the style; the first byte chooses the style and the depth that is allowed. */
-/* Built with: core/binding/json_*.c core/binding/encode_path.c -I/usr/include/lua5.4 -llua5.4 */
+/* Built with: core/binding/json_*.c core/binding/encoder.c -I/usr/include/lua5.4 -llua5.4 */
 #include "binding/json.h"
 #include "bytes/utf8.h"
 #include "fuzz.h"

@@ -1,7 +1,7 @@
 /* Messages: the scanner says the same however they are cut, a plain reader of the format says what is valid, no part of
  * a message is one, and what was decoded is the same after a round trip. The first byte: the depth and the options, the
  * second one how the scanner gets its pieces. */
-/* Built with: core/binding/msgpack_[cde]*.c core/binding/key_spread.c core/binding/encode_path.c */
+/* Built with: core/binding/msgpack_[cde]*.c core/binding/key_spread.c core/binding/encoder.c */
 /* Built with: core/binding/json_[km]*.c -I/usr/include/lua5.4 -llua5.4 -lm */
 #include "binding/msgpack.h"
 #include "binding/buffer.h"

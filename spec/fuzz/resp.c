@@ -1,6 +1,6 @@
 /* Messages of RESP. The first byte chooses commands or replies, the depth that is allowed, and how a stream of them is
  * cut: wherever that is, the scanner finds the same ends. What is whole is decoded; encoded, it is the same again. */
-/* Built with: core/binding/resp_[dem]*.c core/binding/json_[mk]*.c core/binding/encode_path.c */
+/* Built with: core/binding/resp_[dem]*.c core/binding/json_[mk]*.c core/binding/encoder.c */
 /* Built with: core/binding/key_spread.c -I/usr/include/lua5.4 -llua5.4 -lm */
 #include "binding/resp.h"
 #include "binding/buffer.h"

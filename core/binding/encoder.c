@@ -1,14 +1,18 @@
-#include "binding/encode_path.h"
+#include "binding/encoder.h"
 
 #include <ctype.h>
 
-void encode_path_begin(lua_State *L) {
-    lua_pushliteral(L, "");
+int encoder_fail(struct encoder *encoder, const char *problem) {
+    encoder->problem = problem;
+    lua_pushliteral(encoder->L, "");
+    return -1;
 }
 
-void encode_path_index(lua_State *L, lua_Integer index) {
+int encoder_fail_at_index(struct encoder *encoder, lua_Integer index) {
+    lua_State *L = encoder->L;
     lua_pushfstring(L, "[%I]%s", index, lua_tostring(L, -1));
     lua_replace(L, -2);
+    return -1;
 }
 
 static int is_name(const char *key) {
@@ -22,15 +26,19 @@ static const char *form_of(lua_State *L, int key) {
     return is_name(lua_tostring(L, key)) ? ".%s%s" : "[\"%s\"]%s";
 }
 
-void encode_path_key(lua_State *L, int key) {
+int encoder_fail_at_key(struct encoder *encoder, int key) {
+    lua_State *L = encoder->L;
     const char *form = form_of(L, key);
     const char *name = lua_isboolean(L, key) ? lua_toboolean(L, key) ? "true" : "false" : lua_tostring(L, key);
     lua_pushfstring(L, form, name, lua_tostring(L, -1));
     lua_replace(L, -2);
+    return -1;
 }
 
-void encode_path_end(lua_State *L, const char *problem) {
+void encoder_push_message(struct encoder *encoder, int base) {
+    lua_State *L = encoder->L;
     const char *path = lua_tostring(L, -1);
-    lua_pushfstring(L, "cannot encode %s%s%s", problem, *path ? " at " : "", path + (*path == '.'));
-    lua_replace(L, -2);
+    lua_pushfstring(L, "cannot encode %s%s%s", encoder->problem, *path ? " at " : "", path + (*path == '.'));
+    lua_insert(L, base + 1);
+    lua_settop(L, base + 1);
 }
