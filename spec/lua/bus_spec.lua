@@ -223,8 +223,12 @@ backends.each("bus", function(title, start)
           { next_of(slow), next_of(slow), next_of(slow) })
         bus:publish("many", "9")
         assert.same({ "9", "many" }, next_of(slow))
-        helper.eventually(function() return #told == 5 end)
-        assert.same({ 1, 1, 1, 1, 1 }, told)
+        local function sum()
+          local count = 0
+          for _, lost in ipairs(told) do count = count + lost end
+          return count
+        end
+        helper.eventually(function() return sum() == 5 end)
       end)
     end)
 

@@ -22,6 +22,7 @@ local STRIDE <const> = 3               -- entries of one message: its text, its 
 ---@field policy "drop"|"close" what becomes of one message more: the oldest is dropped, or the subscription is closed
 ---@field on_lost (fun(lost: perigee.bus.Lost))? is told of each gap as soon as it is known
 ---@field scope perigee.Scope for what on_lost does
+---@field package untold perigee.bus.Lost? what it is to be told of
 ---@field package first integer
 ---@field package last integer
 ---@field package bytes integer of the texts
@@ -42,12 +43,25 @@ local function join(first, second)
   return { reason = is_broken and "disconnected" or "slow", count = sum "count", seconds = sum "seconds" }
 end
 
+--- Tells the script, at its task's turn: of all that was lost until then.
+local function tell(self, lost)
+  if not self.on_lost then return end
+  local is_under_way <const> = self.untold ~= nil
+  self.untold = join(self.untold, lost)
+  if is_under_way then return end
+  self.scope:spawn(function()
+    local told <const> = self.untold
+    self.untold = nil
+    self.on_lost(told)
+  end)
+end
+
 --- Messages were lost that would have come after all that are here.
 ---@param lost perigee.bus.Lost
 function Inbox:note_lost(lost)
   if not self.is_open then return end
   self.gap = join(self.gap, lost)
-  if self.on_lost then self.scope:spawn(self.on_lost, lost) end
+  tell(self, lost)
 end
 
 local function take(self)
@@ -65,7 +79,7 @@ local function drop_oldest(self)
   local lost <const> = join(before, dropped)
   if self.count > 0 then self[self.first + 2] = join(lost, self[self.first + 2] or nil)
   else self.gap = join(lost, self.gap) end
-  if self.on_lost then self.scope:spawn(self.on_lost, dropped) end
+  tell(self, dropped)
 end
 
 --- There are as many as there may be: is there to be one more?

@@ -33,6 +33,7 @@ local is_id <const> = { string = true, number = true, ["nil"] = true }
 --- Why this is no call; nil when it is one.
 local function problem_of(call)
   if type(call) ~= "table" or #call > 0 then return "a call is an object" end
+  if next(call) == nil then return "a call has a method, and a batch one call at least" end
   if call.jsonrpc ~= "2.0" then return 'a call has "jsonrpc": "2.0"' end
   if type(call.method) ~= "string" then return "the method of a call is a string" end
   if call.params ~= nil and type(call.params) ~= "table" then return "params are an array or an object" end

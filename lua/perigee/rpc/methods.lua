@@ -47,6 +47,7 @@ end
 local add_all
 
 local function add(into, name, value)
+  if into[name] then error(("method '%s' is there twice"):format(name), 0) end
   if is_callable(value) then
     into[name] = method_of(name, value, {})
   elseif type(value) == "table" and is_callable(value[1]) then
