@@ -1,6 +1,7 @@
 --- Each confirmed channel of a subscription had all its others looked at: for 100,000 of them that took minutes.
 
 local helper <const> = require "spec.helper"
+local log <const> = require "perigee.log"
 local redis <const> = require "perigee.redis"
 local servers <const> = require "spec.fixtures.redis"
 
@@ -8,6 +9,8 @@ local CHANNELS <const> = 50000
 
 describe("a subscription", function()
   helper.leaves_nothing(before_each, after_each)
+  before_each(function() log.configure { write = function() end } end)
+  after_each(function() log.configure { write = function(line) io.stderr:write(line) end } end)
 
   it("may be to very many channels, some of which others have", function()
     local server <close> = servers.start()
