@@ -2,16 +2,19 @@
 ---   python3 -c 'from xmlrpc.client import ServerProxy as S; print(S("http://127.0.0.1:15000").add(2, 3))'
 ---   curl -d '{"jsonrpc":"2.0","method":"add","params":[2,3],"id":1}' http://127.0.0.1:15000
 ---   http://127.0.0.1:15000      a page that lists the methods
+--- All workers have the same store; with --set rpc.store=redis://HOST machines have, with local:/path it is durable.
 
 local json <const> = require "perigee.codec.json"
+local msgpack <const> = require "perigee.codec.msgpack"
 local rpc <const> = require "perigee.rpc"
 local service <const> = require "perigee.service"
+local stores <const> = require "perigee.store"
 
 local options <const> = service.options {
-  http = "http://127.0.0.1:15000", msgpack = "tcp://127.0.0.1:15001", keys_limit = 10000,
+  http = "http://127.0.0.1:15000", msgpack = "tcp://127.0.0.1:15001", store = "local:",
 }
 
-local store <const> = service.state("store", function() return { count = 0, values = {} } end)
+local store <const> = assert(stores.open(options.store, "rpc"))
 
 local function check_numbers(...)
   for i = 1, select("#", ...) do
@@ -48,36 +51,35 @@ end }
 
 methods.get = { help = "The value of a key; a fault when there is none.", function(name)
   check_name(name)
-  local value <const> = store.values[name]
-  if value == nil then return missing(name) end
-  return value
+  local packed <const>, message <const> = store:get(name)
+  if packed then return msgpack.decode(packed) end
+  if message then return nil, message end
+  return missing(name)
 end }
 
 methods.set = { help = "Gives a key its value, of any kind.", function(name, value)
   check_name(name)
-  if store.values[name] == nil then
-    if store.count >= options.keys_limit then return nil, "there are too many keys" end
-    store.count = store.count + 1
-  end
-  store.values[name] = value == nil and json.null or value
+  local kept <const>, message <const> = store:set(name, msgpack.encode(value))
+  if not kept then return nil, message end
 end }
 
 methods.delete = { help = "Takes a key and its value away; a fault when there is none.", function(name)
   check_name(name)
-  if store.values[name] == nil then return missing(name) end
-  store.values[name], store.count = nil, store.count - 1
+  local count <const>, message <const> = store:delete(name)
+  if count == 0 then return missing(name) end
+  if not count then return nil, message end
 end }
 
 methods.exists = { help = "Is there such a key?", function(name)
   check_name(name)
-  return store.values[name] ~= nil
+  return store:exists(name)
 end }
 
 methods.keys = { help = "All keys, in the order of their bytes.", function()
-  local list <const> = json.array {}
-  for name in pairs(store.values) do list[#list + 1] = name end
-  table.sort(list)
-  return list
+  local names <const>, message <const> = store:keys()
+  if not names then return nil, message end
+  table.sort(names)
+  return json.array(names)
 end }
 
 assert(rpc.service(methods):serve { http = options.http, msgpack = options.msgpack })

@@ -60,15 +60,36 @@ describe("the rpc script", function()
     for _, remote in ipairs(remotes) do rpc.close(remote) end
   end)
 
-  it("holds no more keys than its option says", function()
-    local _ <close>, addresses <const> = serve "--set rpc.keys_limit=1"
+  it("has the same store at all workers", function()
+    local process <close>, addresses <const> = serve "--workers 2"
+    for number = 1, 10 do
+      local remote <close> = rpc.connect(addresses.tcp) -- at whatever worker
+      remote.set("key " .. number, number)
+      for before = 1, number do assert.equal(before, remote.get("key " .. before)) end
+    end
+    process:signal "TERM"
+    process:wait()
+  end)
+
+  it("has a store that is durable where its option says so", function()
+    local directory <close> = helper.directory {}
+    local setting <const> = ("--set rpc.store=local:%s"):format(directory)
+    for number = 1, 2 do
+      local process <close>, addresses <const> = serve(setting)
+      local remote <close> = rpc.connect(addresses.http)
+      assert.equal(number == 2, remote.exists "key")
+      if number == 1 then remote.set("key", { 1, "two" }) else assert.same({ 1, "two" }, remote.get "key") end
+      process:signal "KILL"
+      process:wait()
+    end
+  end)
+
+  it("says which key is too long", function()
+    local _ <close>, addresses <const> = serve()
     local remote <close> = rpc.connect(addresses.http)
-    remote.set("one", 1)
-    assert.same({ nil, "there are too many keys", 1, n = 3 }, table.pack(rpc.try(remote, "set", "two", 2)))
-    remote.set("one", 2)
-    remote.delete "one"
-    remote.set("two", 2)
-    assert.same({ "two" }, remote.keys())
+    local _ <const>, message <const>, code <const> = rpc.try(remote, "set", ("k"):rep(1000), 1)
+    assert.equal(1, code)
+    assert.equal("a key of 1000 bytes: at most 498 can be kept", message)
   end)
 
   it("keeps its data when it is reloaded", function()
