@@ -86,42 +86,61 @@ struct runtime *runtime_new(void) {
     return runtime;
 }
 
-/* Takes the tasks that are left out of their scopes, and returns them in a list. */
-static struct task *runtime_abandon_tasks(struct runtime *runtime) {
+/* The tasks that are left at the end. They stay linked where they wait: finalizers still wake and interrupt them. */
+struct leftover {
+    struct task **tasks;
+    size_t count;
+};
+
+/* The next task of the table of threads on top of the stack, behind the key there, which is replaced; NULL: there is
+ * none, and the key is gone. */
+static struct task *runtime_next_task(struct runtime *runtime) {
     lua_State *L = runtime->L;
-    struct task *list = NULL;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->threads);
-    lua_pushnil(L);
     while (lua_next(L, -2)) {
         struct task *task = lua_isthread(L, -1) ? task_of(lua_tothread(L, -1)) : &runtime->root;
         lua_pop(L, 1);
-        if (task == &runtime->root) continue;
+        if (task != &runtime->root) return task;
+    }
+    return NULL;
+}
+
+/* Takes the tasks that are left out of their scopes. Without memory for the list they are never freed. */
+static struct leftover runtime_abandon_tasks(struct runtime *runtime) {
+    lua_State *L = runtime->L;
+    struct leftover left = {0};
+    lua_rawgeti(L, LUA_REGISTRYINDEX, runtime->threads);
+    size_t most = lua_rawlen(L, -1);
+    left.tasks = calloc(most + 1, sizeof *left.tasks);
+    lua_pushnil(L);
+    for (struct task *task; (task = runtime_next_task(runtime));) {
         scope_abandon(task);
         timers_clear(&runtime->loop.timers, &task->timer); /* those of drains move in the heap until the end */
-        task->next = list;
-        list = task;
+        if (left.tasks && left.count < most) left.tasks[left.count++] = task;
     }
     lua_pop(L, 1);
-    return list;
+    return left;
+}
+
+static void runtime_free_tasks(struct runtime *runtime, struct leftover *left) {
+    for (size_t i = 0; i < left->count; i++) {
+        scope_drop(left->tasks[i]->home);
+        heap_allocate(&runtime->heap, left->tasks[i], sizeof *left->tasks[i], 0);
+    }
+    free(left->tasks);
 }
 
 int runtime_free(struct runtime *runtime) {
     watchdog_stop(runtime);
     task_trim_pool(runtime);
     runtime->closing = 1;
-    struct task *left = runtime_abandon_tasks(runtime);
+    struct leftover left = runtime_abandon_tasks(runtime);
     handshake_drop_all(&runtime->loop);
     lua_close(runtime->L);
     runtime->L = NULL;
     scope_drop(runtime->scope); /* whose runtime finalizers have looked for until now */
     int result = offloading_free(runtime->offloading);
     if (durable_end_all(&runtime->loop) < 0) result = -1; /* its requests may have tasks that wait */
-    while (left) { /* only now: a handle that is collected at the close still looks at its task */
-        struct task *task = left;
-        left = task->next;
-        scope_drop(task->home);
-        heap_allocate(&runtime->heap, task, sizeof *task, 0);
-    }
+    runtime_free_tasks(runtime, &left); /* only now: a handle that is collected at the close still looks at its task */
     heap_destroy(&runtime->heap);
     child_stop_all(&runtime->loop);
     drain_stop_all(&runtime->loop);

@@ -1,5 +1,5 @@
-#include "io/connection_private.h"
 #include "bytes/tiny.h"
+#include "io/connection_private.h"
 #include "io/drain.h"
 #include "io/fanout.h"
 
