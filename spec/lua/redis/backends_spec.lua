@@ -29,7 +29,7 @@ describe("opening what is in a Redis", function()
   it("fails where there is none", function()
     local fake <const>, url <const> = fixture.fake(function() end)
     fake:close()
-    local given <const> = options { timeout = 0.05 }
+    local given <const> = options { timeout = 0.5 }
     for _, opened in ipairs { { buses.open(url, given) }, { queues.open(url, "x", given) },
       { stores.open(url, "x", given) } } do
       assert.same({ nil, "refused" }, { opened[1], opened[3] })
