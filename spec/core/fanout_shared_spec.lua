@@ -18,6 +18,7 @@ local function pairs_of(count)
 end
 
 local function resident()
+  collectgarbage()
   local file <close> = assert(io.open "/proc/self/smaps_rollup")
   return tonumber(file:read "a":match "Rss:%s+(%d+) kB") * 1024
 end

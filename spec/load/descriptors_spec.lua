@@ -7,7 +7,9 @@ local slow <const> = helper.is_tiny or system.versions().sanitized
 local COUNT <const> = slow and 5000 or 100000
 local UNDERWAY <const> = 100 -- connections that are passed about at once
 
+--- Without the garbage, of which there is the more the more the other specs have left alive.
 local function resident_kilobytes()
+  collectgarbage()
   local file <close> = io.open "/proc/self/status"
   return math.tointeger(tonumber(file:read("a"):match "VmRSS:%s+(%d+)"))
 end

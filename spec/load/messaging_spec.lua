@@ -1,9 +1,10 @@
---- Issue 6, acceptance 3: a queue's traffic while workers, the whole server and Redis are killed at random, and a bus
---- whose Redis is restarted. PERIGEE_LOAD_SECONDS=60 runs it in full.
+--- A queue's traffic while workers, the whole server and Redis are killed at random, and a bus whose Redis is
+--- restarted. PERIGEE_LOAD_SECONDS=60 runs it in full.
 
 local backends <const> = require "spec.fixtures.backends"
 local buses <const> = require "perigee.bus"
 local helper <const> = require "spec.helper"
+local logs <const> = require "perigee.log"
 local members <const> = require "spec.fixtures.members"
 local net <const> = require "perigee.net"
 local queues <const> = require "perigee.queue"
@@ -210,6 +211,8 @@ backends.each("bus", function(title, start)
 
   describe("a bus on " .. title .. " that is restarted #load", function()
     helper.leaves_nothing(before_each, after_each)
+    before_each(function() logs.configure { write = function() end } end)
+    after_each(function() logs.configure { write = function(line) io.stderr:write(line) end } end)
 
     it("recovers by itself, here and in other processes, and tells of the gap", function()
       local backend <close> = start()

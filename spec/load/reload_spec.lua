@@ -1,4 +1,5 @@
---- Issue 5, acceptance 1. PERIGEE_RELOADS=1000 PERIGEE_CHATTERS=1000 run it in full.
+--- Reloads under load, of services with thousands of clients. PERIGEE_RELOADS=1000 PERIGEE_CHATTERS=1000 run it in
+--- full.
 
 local helper <const> = require "spec.helper"
 local client <const> = require "perigee.supervisor.client"

@@ -1,4 +1,4 @@
---- Issue 4, acceptance 3. PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 run it in full.
+--- Workers under load that are killed, and upgrades. PERIGEE_LOAD_SECONDS=60 PERIGEE_UPGRADES=20 run it in full.
 
 local helper <const> = require "spec.helper"
 local client <const> = require "perigee.supervisor.client"

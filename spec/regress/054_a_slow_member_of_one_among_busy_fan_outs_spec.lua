@@ -4,6 +4,7 @@ local system <const> = require "core.system"
 local task <const> = require "perigee.task"
 
 local function resident()
+  collectgarbage()
   local file <close> = assert(io.open "/proc/self/smaps_rollup")
   return tonumber(file:read "a":match "Rss:%s+(%d+) kB") * 1024
 end
