@@ -72,8 +72,14 @@ local function subscribe(from)
   end
 end
 
+--- What has come and was not heard yet may have been told before a newer version was subscribed.
+local function take_rest(hear, subscription)
+  while subscription.waiting > 0 do take(hear, (subscription:receive())) end
+end
+
 local function receive(from, subscription, hear, on_start)
   local _ <close> = turns.hear:acquire()
+  local _ <close> = setmetatable({}, { __close = function() take_rest(hear, subscription) end })
   while true do
     on_start()
     for text, _, lost in subscription do
