@@ -30,14 +30,16 @@ SUM_XML = {"perigee-rpc": 114, "python-xmlrpc": 121}    # bytes of an answer
 
 SERVERS = (
     perigee("perigee-msgpack", "Perigee", "calls", "msgpack=tcp://127.0.0.1:{port}"),
-    Server("python-msgpack", "Python, uvloop", (PYTHON, "{bench}/peers/rpc_msgpack.py", "{port}"), MSGPACK_VERSION),
+    Server("python-msgpack", "Python, asyncio", (PYTHON, "{bench}/peers/rpc_msgpack_asyncio.py", "{port}"), MSGPACK_VERSION),
+    # No method of it can wait: it makes all calls of a read at once, and answers them with one write.
+    Server("python-uvloop", "Python, uvloop, in batches", (PYTHON, "{bench}/peers/rpc_msgpack.py", "{port}"), MSGPACK_VERSION),
     Server("redis", "Redis, ECHO", ("redis-server", "--port", "{port}", "--save", "", "--appendonly", "no"), REDIS_VERSION),
     perigee("perigee-rpc", "Perigee", "calls", "http=http://127.0.0.1:{port}"),
     Server("python-xmlrpc", "Python, xmlrpc.server", (PYTHON, "{bench}/peers/rpc_xmlrpc.py", "{port}"),
            (PYTHON, "-c", "import platform as p; print(p.python_version())")),
     Server("node-json", "Node.js, http", ("node", "{bench}/peers/rpc_json.js", "{port}"), NODE_VERSION),
 )
-MSGPACK_SERVERS = ("perigee-msgpack", "python-msgpack", "redis")
+MSGPACK_SERVERS = ("perigee-msgpack", "python-msgpack", "python-uvloop", "redis")
 
 
 def exchange(depth, texts):
