@@ -32,16 +32,22 @@ local function collect(self)
   self.changed:wake(math.huge)
 end
 
---- Waits until the output has the pattern. Raises, with the output, when the service ends without it, or time is over.
+--- The lines that are whole; all of it, once nothing more comes.
+local function lines_of(self)
+  return self.has_ended and self.output or self.output:match "^.*\n" or ""
+end
+
+--- Waits until the lines of the output have the pattern. Raises, with the output, when the service ends without it, or time is over.
 ---@param pattern string of Lua
 ---@param seconds number? to wait at most, default 20
 ---@return string ... its captures
 function Service:wait_for(pattern, seconds)
   local until_at <const> = task.now() + (seconds or SECONDS)
-  while not self.output:find(pattern) and not self.has_ended and task.now() < until_at do
+  while not lines_of(self):find(pattern) and not self.has_ended and task.now() < until_at do
     self.changed:wait(until_at - task.now())
   end
-  if self.output:find(pattern) then return self.output:match(pattern) end
+  local lines <const> = lines_of(self)
+  if lines:find(pattern) then return lines:match(pattern) end
   error(("%s: no '%s' in its output:\n%s"):format(self.script, pattern, self.output), 2)
 end
 
