@@ -37,7 +37,8 @@ local function lines_of(self)
   return self.has_ended and self.output or self.output:match "^.*\n" or ""
 end
 
---- Waits until the lines of the output have the pattern. Raises, with the output, when the service ends without it, or time is over.
+--- Waits until the lines of the output have the pattern. Raises, with the output, when the service ends without it, or
+--- time is over.
 ---@param pattern string of Lua
 ---@param seconds number? to wait at most, default 20
 ---@return string ... its captures
