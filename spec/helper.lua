@@ -1,5 +1,6 @@
 --- What specs share: nothing may be left behind, ports are free ones, waits are for events.
 
+local assert <const> = require "luassert"
 local core <const> = require "core.task"
 local task <const> = require "perigee.task"
 local system <const> = require "core.system"
@@ -13,6 +14,20 @@ require "perigee.place".memory()
 
 --- Whether this is the build with 7-byte blocks: sizes that would take minutes there are cut by the specs.
 M.is_tiny = system.versions().tiny
+
+--- Asserts that f(...) raises a message that has the pattern.
+function M.assert_misuse(pattern, f, ...)
+  local ok <const>, message <const> = pcall(f, ...)
+  assert.is_false(ok)
+  assert.matches(pattern, message)
+end
+
+--- Asserts that the further arguments are nil, a message that has the pattern, and the code.
+function M.assert_failure(code, pattern, ...)
+  local value <const>, message <const>, got <const> = ...
+  assert.same({ nil, code }, { value, got })
+  assert.matches(pattern, message)
+end
 
 --- Waits until `condition` returns something true, and returns all that it returns; raises after `seconds`
 --- (default 20).

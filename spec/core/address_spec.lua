@@ -2,11 +2,7 @@ local helper <const> = require "spec.helper"
 local address <const> = require "core.address"
 local net <const> = require "perigee.net"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 describe("an address", function()
   helper.leaves_nothing(before_each, after_each)

@@ -2,11 +2,7 @@ local helper <const> = require "spec.helper"
 local buffer <const> = require "perigee.buffer"
 local system <const> = require "core.system"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 local integers <const> = {
   i8 = { -128, 127 }, u8 = { 0, 255 }, i16 = { -32768, 32767 }, u16 = { 0, 65535 },

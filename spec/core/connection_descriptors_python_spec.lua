@@ -3,11 +3,7 @@ local digest <const> = require "core.digest"
 local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 --- Starts a role of the fixture, and waits for its connection: the process, its connection, and the server between.
 local function start(role, arguments)

@@ -1,11 +1,7 @@
 local helper <const> = require "spec.helper"
 local task <const> = require "perigee.task"
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function parked(f, ...)
   local t <const> = task.spawn(f, ...)

@@ -4,11 +4,7 @@ local task <const> = require "perigee.task"
 
 local LARGE <const> = helper.is_tiny and 20000 or 1500000
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 --- A task that waits, in what it runs.
 local function parked(f, ...)

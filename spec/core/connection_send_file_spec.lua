@@ -3,11 +3,7 @@ local task <const> = require "perigee.task"
 
 local LARGE <const> = helper.is_tiny and 5000 or 5000000
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function with_file(content, f)
   local path <const> = helper.temporary_name()

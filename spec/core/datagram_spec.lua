@@ -9,11 +9,7 @@ local function code_of(_, _, code)
   return code
 end
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 local function serve(handler, options)
   return assert(net.serve(LOOPBACK, handler, options))

@@ -4,17 +4,7 @@ local http <const> = require "perigee.http"
 local net <const> = require "perigee.net"
 local task <const> = require "perigee.task"
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
-
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const>, assert_failure <const> = helper.assert_misuse, helper.assert_failure
 
 local function echo(conn)
   for line in conn:lines() do conn:write("echo ", line, "\n") end

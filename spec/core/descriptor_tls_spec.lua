@@ -6,11 +6,7 @@ local task <const> = require "perigee.task"
 
 local certificate <const>, key <const> = core.self_signed({ "localhost", "127.0.0.1" }, 1)
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function echo(conn)
   for line in conn:lines() do conn:write("echo ", line, "\n") end

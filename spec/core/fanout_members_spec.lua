@@ -7,11 +7,7 @@ local raw <const> = require "spec.fixtures.websocket"
 local rooms <const> = require "spec.fixtures.rooms"
 local websocket <const> = require "perigee.websocket"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 describe("a fan-out", function()
   helper.leaves_nothing(before_each, after_each)

@@ -6,11 +6,7 @@ local raw <const> = require "spec.fixtures.websocket"
 local rooms <const> = require "spec.fixtures.rooms"
 local task <const> = require "perigee.task"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 local function part(data, type_name)
   return ("Content-Type: %s\r\nContent-Length: %d\r\n\r\n%s\r\n--perigee-part\r\n"):format(type_name, #data, data)

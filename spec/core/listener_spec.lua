@@ -6,17 +6,7 @@ local task <const> = require "perigee.task"
 
 local LOOPBACK <const> = "tcp://127.0.0.1:0"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
-
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_misuse <const>, assert_failure <const> = helper.assert_misuse, helper.assert_failure
 
 local function echo(conn)
   for chunk in conn:chunks() do conn:write(chunk) end

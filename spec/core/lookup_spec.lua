@@ -57,11 +57,7 @@ local function hosts(url)
   return names
 end
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 describe("a lookup", function()
   helper.leaves_nothing(before_each, after_each)

@@ -2,11 +2,7 @@ local helper <const> = require "spec.helper"
 local process <const> = require "perigee.process"
 local system <const> = require "core.system"
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 describe("a lock on a file", function()
   helper.leaves_nothing(before_each, after_each)

@@ -7,11 +7,7 @@ local task <const> = require "perigee.task"
 
 -- How the records of TLS are divided among the segments of TCP, and how they end.
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function parked(f, ...)
   local t <const> = task.spawn(f, ...)

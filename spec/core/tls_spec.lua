@@ -9,11 +9,7 @@ local task <const> = require "perigee.task"
 local SIZES <const> = helper.is_tiny and { 1, 2, 6, 7, 8, 100, 3000 }
   or { 1, 2, 100, 4096, 16383, 16384, 16385, 32769, 65536, 1 << 20 }
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function parked(f, ...)
   local t <const> = task.spawn(f, ...)

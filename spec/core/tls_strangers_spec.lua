@@ -6,11 +6,7 @@ local task <const> = require "perigee.task"
 
 -- Clients of a TLS port that do not shake hands, and servers that do not.
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local told = {}
 

@@ -7,11 +7,7 @@ local task <const> = require "perigee.task"
 local SMALL_BUFFERS <const> = { send_buffer = 20000, receive_buffer = 20000 }
 local HIGH_WATER <const> = 64 * 1024 -- bytes; in small writes the kernel takes several times its buffers
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
+local assert_misuse <const> = helper.assert_misuse
 
 local function parked(f, ...)
   local t <const> = task.spawn(f, ...)

@@ -15,11 +15,7 @@ local function assert_misuse(pattern, f, ...)
   assert.matches("^%S*net_spec.lua:%d+: " .. pattern, message)
 end
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 local function echo(conn)
   for chunk in conn:chunks() do conn:write(chunk) end

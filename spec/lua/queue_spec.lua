@@ -7,17 +7,7 @@ local process <const> = require "perigee.process"
 local queues <const> = require "perigee.queue"
 local task <const> = require "perigee.task"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
-
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_misuse <const>, assert_failure <const> = helper.assert_misuse, helper.assert_failure
 
 --- Collects what is logged until it is closed.
 local function logged()

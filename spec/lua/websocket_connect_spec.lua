@@ -8,17 +8,7 @@ local websocket <const> = require "perigee.websocket"
 
 local DEFLATE <const> = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-local function assert_misuse(pattern, f, ...)
-  local ok <const>, message <const> = pcall(f, ...)
-  assert.is_false(ok)
-  assert.matches(pattern, message)
-end
-
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_misuse <const>, assert_failure <const> = helper.assert_misuse, helper.assert_failure
 
 describe("a WebSocket's client", function()
   helper.leaves_nothing(before_each, after_each)

@@ -7,11 +7,7 @@ local websocket <const> = require "perigee.websocket"
 
 local DEFLATE <const> = "permessage-deflate; server_no_context_takeover; client_no_context_takeover"
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 describe("a WebSocket's client", function()
   helper.leaves_nothing(before_each, after_each)

@@ -16,11 +16,7 @@ local function samples()
   return values
 end
 
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.same({ nil, code }, { value, got })
-  assert.matches(pattern, message)
-end
+local assert_failure <const> = helper.assert_failure
 
 for name, pair in pairs(helper.transports) do
   describe("a reader of MessagePack over " .. name, function()
