@@ -75,7 +75,8 @@ describe("the pubsub script", function()
       assert.equal(0, status)
       assert.is_nil(output:find "[Ee]rror")
       for name in ("PING_INLINE PING_MBULK SET GET LPUSH RPUSH LPOP RPOP LRANGE_100"):gmatch "%S+" do
-        assert.matches(name .. "[^:]*: %d", output)
+        -- A test that took less than its clock's millisecond has "inf" requests per second.
+        assert.matches(name .. "[^:]*: %S+ requests per second", output)
       end
     end
   end)
