@@ -29,13 +29,13 @@ int durable_request_submit(struct durable_writer *writer, struct durable_request
     }
     writer->holders++;
     request->progress = REQUEST_FRESH;
-    request_list_add(&writer->fresh, request);
+    job_list_add(&writer->fresh, &request->node);
     dirty_mark(&writer->loop->dirty_durables, &writer->dirty);
     return 0;
 }
 
 void durable_request_free(struct durable_writer *writer, struct durable_request *request) {
-    request_list_remove(&writer->done, request);
+    job_list_remove(&writer->done, &request->node);
     request_free(request);
     durable_writer_drop(writer);
 }
@@ -46,7 +46,7 @@ static void undo_or_release(struct durable_writer *writer, struct durable_reques
         durable_request_free(writer, request);
         return;
     }
-    request_list_remove(&writer->done, request);
+    job_list_remove(&writer->done, &request->node);
     request->operation.run = request->undo;
     request->undo = NULL;
     request->done = 0;
@@ -59,7 +59,8 @@ static void undo_or_release(struct durable_writer *writer, struct durable_reques
 static int withdraw(struct durable_writer *writer, struct durable_request *request) {
     pthread_mutex_lock(&writer->lock);
     int withdrawn = request->progress <= REQUEST_QUEUED;
-    if (withdrawn) request_list_remove(request->progress == REQUEST_FRESH ? &writer->fresh : &writer->queue, request);
+    if (withdrawn)
+        job_list_remove(request->progress == REQUEST_FRESH ? &writer->fresh : &writer->queue, &request->node);
     pthread_mutex_unlock(&writer->lock);
     return withdrawn;
 }
@@ -77,14 +78,14 @@ void durable_request_give_up(struct durable_writer *writer, struct durable_reque
 
 static struct durable_request *take_finished(struct durable_writer *writer) {
     pthread_mutex_lock(&writer->lock);
-    struct durable_request *request = request_list_take(&writer->finished);
+    struct durable_request *request = job_list_take(&writer->finished);
     pthread_mutex_unlock(&writer->lock);
     return request;
 }
 
 static void finish(struct durable_writer *writer, struct durable_request *request) {
     request->done = 1;
-    request_list_add(&writer->done, request);
+    job_list_add(&writer->done, &request->node);
     if (request->given_up || writer->ending) undo_or_release(writer, request);
     else waiter_wake(&request->waiter, WAKE_LATER);
 }
@@ -97,17 +98,15 @@ static void finish_all(struct durable_writer *writer) {
 
 /* Hands what is fresh to the thread. */
 static void hand_over(struct durable_writer *writer) {
-    struct request_list *fresh = &writer->fresh, *queue = &writer->queue;
-    if (!fresh->first) return;
+    struct durable_request *request;
+    if (!writer->fresh.first) return;
     pthread_mutex_lock(&writer->lock);
-    for (struct durable_request *request = fresh->first; request; request = request->next)
+    while ((request = job_list_take(&writer->fresh))) {
         request->progress = REQUEST_QUEUED;
-    *queue->end = fresh->first;
-    fresh->first->link = queue->end;
-    queue->end = fresh->end;
+        job_list_add(&writer->queue, &request->node);
+    }
     pthread_cond_signal(&writer->changed);
     pthread_mutex_unlock(&writer->lock);
-    request_list_init(fresh);
 }
 
 static void on_flush(struct dirty *dirty) {
@@ -141,9 +140,9 @@ static void set_closing(struct durable_writer *writer, int closing) {
 /* There is no thread for what is queued. */
 static void fail_queued(struct durable_writer *writer, int error) {
     struct durable_request *request;
-    while ((request = request_list_take(&writer->queue))) {
+    while ((request = job_list_take(&writer->queue))) {
         request->operation.error = error;
-        request_list_add(&writer->finished, request);
+        job_list_add(&writer->finished, &request->node);
     }
     finish_all(writer);
 }
@@ -199,10 +198,10 @@ static struct durable_writer *writer_new(struct loop *loop, const char *director
         return NULL;
     }
     *writer = (struct durable_writer){.loop = loop, .directory = copy};
-    request_list_init(&writer->fresh);
-    request_list_init(&writer->done);
-    request_list_init(&writer->queue);
-    request_list_init(&writer->finished);
+    job_list_init(&writer->fresh);
+    job_list_init(&writer->done);
+    job_list_init(&writer->queue);
+    job_list_init(&writer->finished);
     pthread_mutex_init(&writer->lock, NULL);
     pthread_cond_init(&writer->changed, NULL);
     ev_async_init(&writer->progressed, on_progressed);
@@ -261,8 +260,9 @@ static int join_in_time(struct durable_writer *writer) {
 
 /* What is undone at the end is submitted again: so there may be more to write then. */
 static int writer_end(struct durable_writer *writer) {
+    struct durable_request *request;
     writer->ending = 1;
-    while (writer->done.first) durable_request_give_up(writer, writer->done.first);
+    while ((request = job_list_first(&writer->done))) durable_request_give_up(writer, request);
     do {
         hand_over(writer);
         start_thread_if_needed(writer);

@@ -6,6 +6,7 @@
 #ifndef PERIGEE_IO_DURABLE_H
 #define PERIGEE_IO_DURABLE_H
 
+#include "io/job_list.h"
 #include "io/loop.h"
 #include "io/waiter.h"
 #include "system/durable.h"
@@ -16,11 +17,11 @@ struct durable_request;
 enum durable_progress { REQUEST_FRESH, REQUEST_QUEUED, REQUEST_UNDER_WAY };
 
 struct durable_request {
+    struct job_node node;               /* first, so that its address is the request's */
     struct durable_operation operation; /* what it points to is the request's memory */
     /* Runs on the same operation when it was found, but nobody is there to have it; NULL: nothing has to be undone. */
     int (*undo)(struct durable_session *session, struct durable_operation *operation);
     struct waiter *waiter; /* is woken when it is done; NULL: nobody waits */
-    struct durable_request *next, **link;
     enum durable_progress progress;
     int done, given_up; /* known to the loop alone */
 };

@@ -12,11 +12,11 @@ struct batch {
 };
 
 /* Takes what is queued, up to the limits. The lock is held. */
-static void batch_fill(struct batch *batch, struct request_list *queue) {
+static void batch_fill(struct batch *batch, struct job_list *queue) {
     size_t bytes = 0;
     batch->count = 0;
     while (queue->first && batch->count < BATCH && bytes < BATCH_BYTES) {
-        struct durable_request *request = request_list_take(queue);
+        struct durable_request *request = job_list_take(queue);
         request->progress = REQUEST_UNDER_WAY;
         bytes += request->operation.value.length;
         batch->requests[batch->count] = request;
@@ -30,7 +30,7 @@ static void batch_run(struct batch *batch, struct durable_writer *writer) {
     durable_run(writer->durable, batch->operations, batch->count);
     pthread_mutex_lock(&writer->lock);
     for (size_t i = 0; i < batch->count; i++) {
-        request_list_add(&writer->finished, batch->requests[i]);
+        job_list_add(&writer->finished, &batch->requests[i]->node);
     }
 }
 

@@ -88,7 +88,7 @@ void offload_submit(struct offload *offload, struct offload_job *job) {
     job->queued = 1;
     job->thread = NULL;
     job->stopping = 0;
-    job_list_add(&offload->queue, job);
+    job_list_add(&offload->queue, &job->node);
     offload->queued++;
     offload->active++;
     if (offload->started <= offload->thread_limit) pthread_cond_signal(&offload->submitted);
@@ -100,7 +100,7 @@ int offload_stop(struct offload *offload, struct offload_job *job) {
     pthread_mutex_lock(&offload->lock);
     int withdrawn = job->queued;
     if (withdrawn) {
-        job_list_remove(&offload->queue, job);
+        job_list_remove(&offload->queue, &job->node);
         job->queued = 0;
         offload->queued--;
         offload->active--;
@@ -141,7 +141,7 @@ static void tell_to_end(struct offload *offload) {
     for (unsigned i = 0; i < offload->started; i++)
         if (offload->threads[i]->job) offload_thread_stop(offload->threads[i]->job);
     struct offload_job *job;
-    while ((job = job_list_take(&offload->queue))) job_list_add(&offload->finished, job);
+    while ((job = job_list_take(&offload->queue))) job_list_add(&offload->finished, &job->node);
     pthread_cond_broadcast(&offload->submitted);
     pthread_mutex_unlock(&offload->lock);
 }

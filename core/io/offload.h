@@ -6,17 +6,19 @@
 #ifndef PERIGEE_IO_OFFLOAD_H
 #define PERIGEE_IO_OFFLOAD_H
 
+#include "io/job_list.h"
+
 struct loop;
 struct offload;
 struct offload_thread;
 
 struct offload_job {
+    struct job_node node; /* first, so that its address is the job's: in the queue, or among those to be done */
     /* In a thread. *context is the thread's own, NULL at first. */
     void (*run)(struct offload_job *job, void **context);
     /* In the thread's signal handler, while `run` is on its stack: after the first offload_stop. */
     void (*stop)(struct offload_job *job);
     void (*done)(struct offload_job *job); /* in the loop; the job is its owner's again */
-    struct offload_job *next, **link;      /* in the queue, or among those that are to be done */
     struct offload_thread *thread;         /* that it runs in; NULL: none */
     int stopping;                          /* read by offload_is_stopping */
     int queued;

@@ -20,10 +20,6 @@ struct offload_thread {
     sigset_t signals; /* that its creator blocks */
 };
 
-struct job_list {
-    struct offload_job *first, **end;
-};
-
 struct offload {
     struct ev_loop *ev;
     ev_async finished_some;
@@ -36,30 +32,6 @@ struct offload {
     int closing;
     struct offload_thread *threads[THREADS_MAX];
 };
-
-static inline void job_list_init(struct job_list *list) {
-    list->first = NULL;
-    list->end = &list->first;
-}
-
-static inline void job_list_add(struct job_list *list, struct offload_job *job) {
-    job->next = NULL;
-    job->link = list->end;
-    *list->end = job;
-    list->end = &job->next;
-}
-
-static inline void job_list_remove(struct job_list *list, struct offload_job *job) {
-    *job->link = job->next;
-    if (job->next) job->next->link = job->link;
-    else list->end = job->link;
-}
-
-static inline struct offload_job *job_list_take(struct job_list *list) {
-    struct offload_job *job = list->first;
-    if (job) job_list_remove(list, job);
-    return job;
-}
 
 int offload_thread_start(struct offload_thread *thread); /* 0, or -1 with errno */
 /* Tells a running job to stop. The lock is held. */

@@ -99,7 +99,7 @@ static void thread_work(struct offload_thread *thread, struct offload_job *job) 
     job->thread = NULL;
     offload->busy--;
     thread->has_worked = 1;
-    job_list_add(&offload->finished, job);
+    job_list_add(&offload->finished, &job->node);
     if (!offload->closing) ev_async_send(offload->ev, &offload->finished_some);
 }
 
