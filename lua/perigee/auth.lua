@@ -7,6 +7,7 @@
 ---   local conn = assert(net.connect "tcp://127.0.0.1:18000")
 ---   assert(auth.answer(conn, "peekaboo"))
 
+local checked <const> = require "perigee.options"
 local digest <const> = require "core.digest"
 local limiters <const> = require "perigee.auth.limiter"
 local task <const> = require "core.task"
@@ -23,11 +24,8 @@ local function check(conn, key, options)
     error("bad argument 'conn' (a connection expected)", 3)
   end
   if type(key) ~= "string" or key == "" then error("bad argument 'key' (a string that is not empty expected)", 3) end
-  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
-  for name in pairs(options or {}) do
-    if not known[name] then error(("there is no option '%s'"):format(tostring(name)), 3) end
-  end
-  local given <const> = options or {}
+  local given <const> = options == nil and {} or options
+  checked.check_names(given, known, 3)
   local name <const> = given.digest == nil and "sha256" or given.digest
   if type(name) ~= "string" or not pcall(digest.hmac, key, "", name) then
     error(("option 'digest': there is no digest '%s'"):format(tostring(name)), 3)

@@ -6,6 +6,7 @@ local connection <const> = require "core.connection"
 local datagram <const> = require "core.datagram"
 local listener <const> = require "core.listener"
 local task <const> = require "core.task"
+local checked <const> = require "perigee.options"
 local server <const> = require "perigee.server"
 local tls <const> = require "perigee.tls"
 
@@ -71,11 +72,9 @@ local function check_url(url)
 end
 
 local function check_options(options)
-  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
-  local timeout <const> = options and options.timeout
-  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
-    error("option 'timeout' must be seconds above 0, not " .. tostring(timeout), 3)
-  end
+  if options == nil then return end
+  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
+  checked.check_seconds(options, "timeout", 3)
 end
 
 local function client_context(given)

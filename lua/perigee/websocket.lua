@@ -3,6 +3,7 @@
 ---   socket:send "hello"
 ---   for text in socket:messages() do print(text) end
 
+local checked <const> = require "perigee.options"
 local core <const> = require "core.websocket"
 local digest <const> = require "core.digest"
 local net <const> = require "perigee.net"
@@ -50,10 +51,7 @@ local function check_list(options)
 end
 
 local function check(options)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
+  checked.check_names(options, names)
   core.check(options)
   check_list(options)
   if options.headers ~= nil and type(options.headers) ~= "table" then

@@ -8,6 +8,7 @@
 --- pickle.null in a table, and nil by itself. An unmarked table with the keys 1..n is encoded as a list, any other as a
 --- dict. A string is encoded as text when it is UTF-8, as bytes when not; a perigee.buffer as bytes.
 
+local checked <const> = require "perigee.options"
 local decode <const> = require "perigee.codec.pickle.decode"
 local encode <const> = require "perigee.codec.pickle.encode"
 local marks <const> = require "perigee.codec.pickle.marks"
@@ -28,15 +29,8 @@ local function check_integer(options, name, low, high, otherwise)
   error(("option '%s' must be an integer from %d to %d, not %s"):format(name, low, high, tostring(value)), 0)
 end
 
-local function check_names(options, known)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not known[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
-end
-
 local function encoding(options)
-  check_names(options, { protocol = true, depth = true })
+  checked.check_names(options, { protocol = true, depth = true })
   return {
     protocol = check_integer(options, "protocol", 0, 5, PROTOCOL),
     depth = check_integer(options, "depth", 1, DEPTH_MAX, DEPTH),
@@ -44,7 +38,7 @@ local function encoding(options)
 end
 
 local function decoding(options)
-  check_names(options, { binary = true, exceptions = true, depth = true, limit = true })
+  checked.check_names(options, { binary = true, exceptions = true, depth = true, limit = true })
   local binary <const> = options.binary == nil and "string" or options.binary
   if binary ~= "string" and binary ~= "buffer" then
     error(('option \'binary\' must be "string" or "buffer", not %s'):format(tostring(binary)), 0)
