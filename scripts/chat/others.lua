@@ -8,7 +8,7 @@ local service <const> = require "perigee.service"
 local task <const> = require "perigee.task"
 
 local TOPIC <const> = "chat"
-local WAITING_MAX <const> = 10000 -- events that wait while the bus cannot be reached; older ones are lost
+local WAITING_MAX <const> = 10000 -- events that wait to be sent, or to be heard; older ones are lost
 local REST <const> = 1            -- seconds between two tries
 local EVENT <const> = "^(" .. ("%x"):rep(16) .. ") (%d+) (.*)$" -- the process's id, the event's number, the event
 
@@ -24,11 +24,14 @@ end)
 
 local M <const> = { id = self.id }
 
---- Tells all other processes. Never waits.
+--- Tells all other processes. Never waits: what they have not been told of too many events is lost, and the log says so.
 ---@param event table
 function M.tell(event)
   self.number = self.number + 1
-  if #self.waiting >= WAITING_MAX then self.waiting:get() end
+  if #self.waiting >= WAITING_MAX then
+    self.waiting:get()
+    log.refusal("the others miss an event: too many wait to be told", { waiting = WAITING_MAX })
+  end
   self.waiting:put { number = self.number, text = json.encode(event) }
 end
 
@@ -72,35 +75,38 @@ local function subscribe(from)
   end
 end
 
---- What has come and was not heard yet may have been told before a newer version was subscribed.
-local function take_rest(hear, subscription)
-  while subscription.waiting > 0 do take(hear, (subscription:receive())) end
-end
-
-local function receive(from, subscription, hear, on_start)
+local function receive(ear, hear, on_start)
   local _ <close> = turns.hear:acquire()
-  local _ <close> = setmetatable({}, { __close = function() take_rest(hear, subscription) end })
-  while true do
+  repeat
     on_start()
-    for text, _, lost in subscription do
+    for text, _, lost in ear.subscription do
       if lost then on_start() end
       take(hear, text)
     end
-    subscription = subscribe(from)
-  end
+    if not ear.is_over then ear.subscription = subscribe(ear.bus) end
+  until ear.is_over
+end
+
+--- A newer version has subscribed, and waits for its turn: what was told before that is still heard here.
+local function finish(ear)
+  ear.is_over = true
+  ear.subscription:finish()
+  ear.task:join()
 end
 
 --- Joins the processes at a bus; raises when it cannot be reached now. What they tell while a newer version is loaded
---- waits for it, so that nothing is missed when the older one ends. `hear` is called with each event and the id of its
---- process; `on_start` when this one hears the others, and again when it may have missed some of their events.
+--- waits for it until the older one has heard the rest, so that nothing is missed. `hear` is called with each event and
+--- the id of its process; `on_start` when this one hears the others, and again when it may have missed some of their
+--- events.
 ---@param url string "local:" or "redis://host:port"
 ---@param hear fun(event: table, from: string)
 ---@param on_start fun()
 function M.join(url, hear, on_start)
-  local open <const> = assert(bus.open(url))
-  local subscription <const> = assert(open:subscribe(TOPIC))
+  local open <const> = assert(bus.open(url, { limit = WAITING_MAX }))
+  local ear <const> = { bus = open, subscription = assert(open:subscribe(TOPIC)), is_over = false }
   task.spawn(send_all, open)
-  task.spawn(receive, open, subscription, hear, on_start)
+  ear.task = task.spawn(receive, ear, hear, on_start)
+  service.on_reload(function() finish(ear) end)
 end
 
 --- An id is of no process any more.

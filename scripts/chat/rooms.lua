@@ -172,9 +172,9 @@ local function is_possible(event)
   return not event.room or rooms[event.room] or count_rooms() < settings.rooms
 end
 
-local function hear_if_possible(event, from)
+local hear_if_possible <const> = service.live("hear_others", function(event, from)
   if is_possible(event) then hear(event, from) else refused = refused + 1 end
-end
+end)
 
 local function forget_silent()
   for id, at in pairs(heard) do

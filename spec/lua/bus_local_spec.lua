@@ -117,6 +117,21 @@ describe("the bus of one machine", function()
     assert.same({ "awake", "news" }, { subscription:receive(10) })
   end)
 
+  it("finishes a subscription without a process that is stopped, and tells of it", function()
+    local told <const> = {}
+    local bus <close> = assert(buses.open(url, { on_lost = function(lost) told[#told + 1] = lost.reason end }))
+    local there <close> = members.start(url)
+    local subscription <const> = bus:subscribe "news"
+    there:signal "SIGSTOP"
+    bus:publish("news", "here")
+    subscription:finish()
+    assert.same({ "here", "news" }, { subscription:receive(10) })
+    assert.same({ nil, "receive: the subscription is closed, and what came last is lost", "closed" },
+      { subscription:receive(10) })
+    helper.eventually(function() return told[1] == "disconnected" end)
+    there:signal "SIGCONT"
+  end)
+
   it("can be opened while a process is stopped", function()
     local there <close> = members.start(url)
     there:tell("subscribe", "news")

@@ -169,6 +169,40 @@ backends.each("bus", function(title, start)
       end)
     end)
 
+    it("finishes a subscription when all that was published before has come, and leaves others alone", function()
+      with_bus({ limit = 100000 }, function(bus)
+        local subscription <const>, other <close> = bus:subscribe("news", "sport"), bus:subscribe "news"
+        for number = 1, 1000 do bus:publish("news", tostring(number)) end
+        subscription:finish()
+        subscription:finish()
+        local number = 0
+        for text in subscription do
+          number = number + 1
+          assert.equal(tostring(number), text)
+        end
+        assert.equal(1000, number)
+        assert.is_false(subscription.is_open)
+        assert_failure("closed", "^receive: the subscription is closed$", subscription:receive())
+        subscription:finish()
+        bus:publish("news", "later")
+        for _ = 1, 1000 do other:receive() end
+        assert.same({ "later", "news" }, next_of(other))
+      end)
+    end)
+
+    it("closes at once what was to finish", function()
+      with_bus(nil, function(bus)
+        local first <const>, second <const> = bus:subscribe "news", bus:match "n*"
+        bus:publish("news", "unheard")
+        first:finish()
+        second:finish()
+        first:close()
+        assert_failure("closed", "^receive: the subscription is closed$", first:receive())
+        bus:close()
+        assert_failure("closed", "^receive: the bus is closed$", second:receive())
+      end)
+    end)
+
     it("has what has come when it comes: receive waits so long, and can be cancelled", function()
       with_bus(nil, function(bus)
         local subscription <close> = bus:subscribe "slow"
@@ -361,6 +395,23 @@ backends.each("bus", function(title, start)
       for number = 1, many do bus:publish("back", number .. " back") end
       bus:publish("back", "end")
       assert.same({ many, 0, 0, 0 }, { there:await "counted" })
+    end)
+
+    it("hear all that was published before they finish, and nothing later", function()
+      local backend <close> = start()
+      local bus <close> = assert(buses.open(backend.url, { limit = 1000000 }))
+      local there <close> = members.start(backend.url)
+      local many <const> = helper.is_tiny and 100 or 5000
+      for _ = 1, 5 do
+        local old <const> = bus:match "numb*"
+        there:tell("publish", "numbers", "", many)
+        local new <close> = bus:subscribe "numbers"
+        old:finish()
+        for number = 1, many do assert.same({ number .. " ", "numbers" }, next_of(old)) end
+        assert_failure("closed", "^receive: the subscription is closed$", old:receive())
+        there:tell("publish", "numbers", "for the new one")
+        repeat local text <const> = new:receive(10) until text == "for the new one"
+      end
     end)
 
     it("hear nothing more once they have unsubscribed", function()

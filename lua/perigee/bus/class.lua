@@ -20,12 +20,14 @@ local CLOSED <const> = "the bus is closed"
 ---@field subscribe fun(self, inbox: perigee.bus.Inbox): true?, string?, string? messages on the inbox's topics and
 --- globs are delivered to it when it returns; each once, however many of its globs match
 ---@field unsubscribe fun(self, inbox: perigee.bus.Inbox) also of one whose subscribe waits, was cancelled or has failed
+---@field finish fun(self, inbox: perigee.bus.Inbox) calls inbox:finish() when all has been delivered that was published
+--- before, or cannot be; does not wait
 ---@field close fun(self) one user less
 ---@field name string for messages
 
 ---@class perigee.Bus
 ---@field is_open boolean
----@field package hub perigee.bus.Hub
+---@field hub perigee.bus.Hub for its subscriptions
 ---@field package inboxes table<perigee.bus.Inbox, true>
 ---@field package options perigee.bus.InboxOptions
 local Bus <const> = { __name = "perigee.bus" }

@@ -11,6 +11,7 @@ local M <const> = {
   LOST = 76,    ---@type integer reason, count, seconds, and the topics; without any it is all of them
   SEEN = 83,    ---@type integer the number of the last WANTS
   WANTS = 87,   ---@type integer number, and operations with their topics and globs
+  ID = "^%d+%-%x+$", ---@type string the names of members, as a pattern
 }
 
 local HEAD <const> = 5                         -- bytes: length and kind

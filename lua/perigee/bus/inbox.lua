@@ -18,6 +18,7 @@ local STRIDE <const> = 3               -- entries of one message: its text, its 
 ---@field globs string[]
 ---@field count integer messages that wait
 ---@field is_open boolean
+---@field is_finishing boolean it is to end when all that was published before has come
 ---@field limit integer messages that may wait
 ---@field policy "drop"|"close" what becomes of one message more: the oldest is dropped, or the subscription is closed
 ---@field on_lost (fun(lost: perigee.bus.Lost))? is told of each gap as soon as it is known
@@ -143,6 +144,14 @@ function Inbox:close(message, code, throws_away)
   if self.on_closed then self:on_closed() end
 end
 
+--- It was to end, and all that was published before has come; but for what is known to be lost.
+---@param lost perigee.bus.Lost?
+function Inbox:finish(lost)
+  if lost then self:note_lost(lost) end
+  local rest <const> = self.gap and ", and what came last is lost" or ""
+  self:close("receive: the subscription is closed" .. rest, "closed")
+end
+
 local M <const> = {}
 
 ---@class perigee.bus.InboxOptions
@@ -159,7 +168,7 @@ local M <const> = {}
 function M.new(options, topics, globs, on_closed)
   return setmetatable({ limit = options.limit or 1000, policy = options.policy or "drop", on_lost = options.on_lost,
     scope = options.scope, topics = topics, globs = globs, on_closed = on_closed, count = 0, first = 1, last = 0,
-    bytes = 0, is_open = true, is_woken = false, receivers = core.waitlist() }, Inbox)
+    bytes = 0, is_open = true, is_finishing = false, is_woken = false, receivers = core.waitlist() }, Inbox)
 end
 
 return M

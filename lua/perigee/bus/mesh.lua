@@ -5,9 +5,9 @@ local address <const> = require "core.address"
 local core <const> = require "core.task"
 local digest <const> = require "core.digest"
 local frames <const> = require "perigee.bus.frames"
+local incoming <const> = require "perigee.bus.incoming"
 local links <const> = require "perigee.bus.link"
 local listener <const> = require "core.listener"
-local log <const> = require "perigee.log"
 local routes <const> = require "perigee.bus.routes"
 local system <const> = require "core.system"
 local wants <const> = require "perigee.bus.wants"
@@ -16,10 +16,8 @@ local PATIENCE <const> = 2                 -- seconds that a member may take to 
 local SHORT_PATIENCE <const> = 0.05        -- then: it may have woken up
 local HELLO_SECONDS <const> = 30
 local ALL <const> = tonumber("777", 8)
-local ID <const> = "^%d+%-%x+$"            -- of members
 local HIGH_WATER <const> = (1 << 31) - 1
 local UNTOLD <const> = 64 * 1024 * 1024    -- bytes of what we want, after which a member that takes none starts anew
-local TURN <const> = 100                   -- messages, after which others have their turn
 
 ---@class perigee.bus.Mesh: perigee.bus.Hub
 ---@field place perigee.Place
@@ -31,9 +29,9 @@ local TURN <const> = 100                   -- messages, after which others have 
 ---@field changed perigee.Waitlist is woken when a member tells something, or goes
 ---@field state "opening"|"open"|"failed"|"closed"
 ---@field failure { message: string, code: string }?
----@field package readers table<string, { conn: perigee.Connection, seen: integer }> connections from the others, by ids
----@field package inboxes table<perigee.bus.Inbox, true>
----@field package number integer of the last change of what we want, from 1
+---@field readers table<string, { conn: perigee.Connection, seen: integer }> connections from the others, by ids
+---@field inboxes table<perigee.bus.Inbox, true>
+---@field number integer of the last change of what we want, from 1
 ---@field package users integer
 ---@field package listener perigee.Listener?
 local Mesh <const> = { __name = "perigee.bus.mesh" }
@@ -43,7 +41,9 @@ local meshes <const> = {} ---@type table<string, perigee.bus.Mesh> by the names 
 
 -- Other members.
 
-local function add_link(self, id)
+--- There is another member: from now on there is a link to it.
+---@param id string
+function Mesh:add_link(id)
   if self.links[id] or id == self.id or self.state == "closed" then return end
   local link <const> = links.new(self, id)
   self.links[id] = link
@@ -57,7 +57,7 @@ end
 local function find_members(self)
   for _, name in ipairs(system.list(self.place.members) or {}) do
     local id <const> = name:match "^(.*)%.sock$"
-    if id and id:find(ID) then add_link(self, id) end
+    if id and id:find(frames.ID) then self:add_link(id) end
   end
 end
 
@@ -73,97 +73,44 @@ local function missing(self, is_done)
   return links_left, patience
 end
 
---- Waits until `is_done(link)` of every other member. One that says nothing, as it is stopped, is not waited for long.
+--- Waits until `is_done(link)` of every other member: true. One that says nothing, as it is stopped, is not waited for
+--- long: false.
 local function await(self, is_done)
   local began <const> = core.now()
   local left, patience = missing(self, is_done)
   while #left > 0 and self.state ~= "closed" do
     if not self.changed:wait(math.max(began + patience - core.now(), 0)) then
       for _, link in ipairs(left) do link.is_silent = true end
-      return
+      return false
     end
     left, patience = missing(self, is_done)
   end
-end
-
--- What comes from them.
-
-local function on_message(self, bytes, at, stop)
-  local topic <const>, from <const> = string.unpack("<s2", bytes, at)
-  local text <const>, sinks <const> = bytes:sub(from, stop), self.routes:find(topic)
-  local crowded = false
-  for i = #sinks, 1, -1 do
-    if sinks[i]:deliver(text, topic) then crowded = true end
-  end
-  return crowded
-end
-
-local function on_lost(self, bytes, at, stop)
-  local lost <const>, topics <const> = frames.to_lost(bytes, at, stop)
-  local told <const> = {}
-  for _, topic in ipairs(topics) do
-    for _, inbox in ipairs(self.routes:find(topic)) do told[inbox] = true end
-  end
-  for inbox in pairs(#topics > 0 and told or self.inboxes) do inbox:note_lost(lost) end
-end
-
-local function on_seen(self, reader, bytes, at)
-  reader.seen = string.unpack("<i8", bytes, at)
-  if self.links[reader.id] then self.links[reader.id].is_silent = false end
-  self.changed:wake(math.huge)
-end
-
-local function on_hello(self, conn, bytes, at)
-  local version <const>, id <const> = string.unpack("<Bs1", bytes, at)
-  if version ~= frames.VERSION then error(("member %s speaks version %d of the bus"):format(id, version), 0) end
-  if not id:find(ID) then error(("a member cannot be named %q"):format(id), 0) end
-  local reader <const> = { id = id, conn = conn, seen = -1 }
-  conn.timeout = math.huge
-  self.readers[id] = reader
-  conn:write(wants.all(self.routes):pack(self.number))
-  add_link(self, id)
-  return reader
-end
-
-local function read_all(self, conn, state)
-  local crowded, count = false, 0
-  frames.read(conn, function(kind, bytes, at, stop)
-    count = count + 1
-    if kind == frames.MESSAGE and state.reader then crowded = on_message(self, bytes, at, stop) or crowded
-    elseif kind == frames.SEEN and state.reader then on_seen(self, state.reader, bytes, at)
-    elseif kind == frames.LOST and state.reader then on_lost(self, bytes, at, stop)
-    elseif kind == frames.HELLO and not state.reader then state.reader = on_hello(self, conn, bytes, at)
-    else error(("a frame of kind %d"):format(kind), 0) end
-  end, function()
-    if crowded or count > TURN then core.sleep(0) end
-    crowded, count = false, 0
-  end)
-end
-
---- The connection of another member to us, until it ends.
-local function serve(self, conn)
-  local state <const> = {}
-  local _ <close> = setmetatable({}, { __close = function()
-    local reader <const> = state.reader
-    if reader and self.readers[reader.id] == reader then self.readers[reader.id] = nil end
-    self.changed:wake(math.huge)
-  end })
-  local ok <const>, message <const> = pcall(read_all, self, conn, state)
-  if ok then return end
-  if type(message) ~= "string" then error(message, 0) end -- it is cancelled
-  log.warn("bus: what another member says cannot be understood", { reason = message })
+  return #left == 0
 end
 
 -- What we tell them.
 
-local function tell(self, changes)
-  if changes:is_empty() then return end
+local function tell_always(self, changes)
   self.number = self.number + 1
   local bytes
   for _, reader in pairs(self.readers) do
     bytes = bytes or changes:pack(self.number)
     if reader.conn.queued > UNTOLD then reader.conn:abort() else reader.conn:write(bytes) end
   end
+end
+
+local function tell(self, changes)
+  if not changes:is_empty() then tell_always(self, changes) end
+end
+
+--- Waits until the others have seen all that they were told: what they have sent before has come then.
+---@return boolean seen false: somebody says nothing
+local function await_seen(self)
+  local number <const> = self.number
+  return await(self, function(link)
+    local reader <const> = self.readers[link.id]
+    return reader and reader.seen >= number
+  end)
 end
 
 --- Publishes. A publisher that is quicker than the others lets them have their turn.
@@ -196,11 +143,7 @@ function Mesh:subscribe(inbox)
     if self.routes:add_glob(glob, inbox) then changes:add_glob(glob) end
   end
   tell(self, changes)
-  local number <const> = self.number
-  await(self, function(link)
-    local reader <const> = self.readers[link.id]
-    return reader and reader.seen >= number
-  end)
+  await_seen(self)
   return true
 end
 
@@ -217,6 +160,15 @@ function Mesh:unsubscribe(inbox)
   if self.state == "open" then tell(self, changes) end
 end
 
+--- Has an inbox end when all has come that was published before.
+---@param inbox perigee.bus.Inbox
+function Mesh:finish(inbox)
+  tell_always(self, wants.new())
+  self.scope:spawn(function()
+    inbox:finish(not await_seen(self) and { reason = "disconnected" } or nil)
+  end)
+end
+
 -- Its life.
 
 --- Listens, and only then puts its socket where the others look: whoever finds it there and cannot connect removes it.
@@ -226,7 +178,7 @@ local function listen(self)
   local found <const>, why <const>, word <const> = address.lookup("unix:" .. path)
   if not found then return nil, why, word end
   local opened <const>, message <const>, code <const> = listener.listen(found[1], function(conn)
-    serve(self, conn)
+    incoming(self, conn)
   end, { timeout = HELLO_SECONDS, high_water = HIGH_WATER, max_connections = 1 << 20 })
   if not opened then return nil, message, code end
   self.listener, self.path = opened, path .. ".sock"

@@ -23,6 +23,10 @@ function Hub:unsubscribe(inbox)
   self.client.hub:unsubscribe(inbox)
 end
 
+function Hub:finish(inbox)
+  self.client.hub:finish(inbox)
+end
+
 function Hub:close()
   self.client:close()
 end

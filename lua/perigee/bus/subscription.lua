@@ -7,7 +7,7 @@
 ---@field is_open boolean
 ---@field waiting integer messages that have come and were not received
 ---@field package inbox perigee.bus.Inbox
----@field package bus perigee.Bus which lasts as long as its subscriptions
+---@field package bus { hub: perigee.bus.Hub } the bus or client, which lasts as long as its subscriptions
 local Subscription <const> = { __name = "perigee.subscription" }
 
 function Subscription:__index(name)
@@ -34,6 +34,17 @@ function Subscription:__call()
   return self.inbox:receive()
 end
 
+--- Has it end without a loss: what was published before, wherever, is still received; then receive says "closed", and
+--- a for ends. Some of what is published meanwhile may come, too. Does not wait. When the way to it breaks, or nothing
+--- comes for some seconds (of Redis: up to twice the option timeout), it ends as well; on_lost is told, and receive
+--- says so at the end. Finishing twice, or what is closed, does nothing.
+function Subscription:finish()
+  local inbox <const> = self.inbox
+  if inbox.is_finishing or not inbox.is_open then return end
+  inbox.is_finishing = true
+  self.bus.hub:finish(inbox)
+end
+
 --- No more messages come, and those that wait are thrown away. Closing twice does nothing.
 function Subscription:close()
   self.inbox:close("receive: the subscription is closed", "closed", true)
@@ -51,7 +62,7 @@ function Subscription:__tostring()
 end
 
 --- Makes the subscription of an inbox.
----@param bus perigee.Bus
+---@param bus { hub: perigee.bus.Hub } a bus, or a client of Redis
 ---@param inbox perigee.bus.Inbox
 ---@return perigee.Subscription
 return function(bus, inbox)

@@ -57,6 +57,18 @@ function Hub:unsubscribe(inbox)
   end
 end
 
+--- Has an inbox end when all has come that was published before: the server's next answer comes after it.
+---@param inbox perigee.bus.Inbox
+function Hub:finish(inbox)
+  if not self.opened then return inbox:finish { reason = "disconnected" } end
+  ask(self, "ping", {})
+  self[self.last].finishing = inbox
+end
+
+local function finish(asked, lost)
+  if asked.finishing then asked.finishing:finish(lost) end
+end
+
 local function end_member(self, member, message, code)
   member.failure = { message = message, code = code }
   self:unsubscribe(member.inbox)
@@ -85,6 +97,7 @@ end
 local function take_error(self, failure)
   local asked <const> = answered(self)
   if not asked then return nil, ("%s sends an error: %s"):format(self.settings.shown, failure.message), "protocol" end
+  finish(asked) -- also where the user may not PING
   if asked.verb ~= "subscribe" and asked.verb ~= "psubscribe" then return true end
   if #asked.topics == 1 then
     refuse(self, asked.topics[1], failure)
@@ -99,6 +112,7 @@ end
 local function take_pong(self)
   local asked <const> = answered(self)
   if not asked or asked.verb ~= "ping" then return unexpected(self) end
+  finish(asked)
   if asked.resumed then
     log.info("redis: subscriptions are in force again", { peer = self.settings.shown, seconds = asked.resumed })
   end
@@ -166,9 +180,18 @@ end
 
 -- The connection's life.
 
-local function interrupt(self, message, code)
-  while answered(self) do end -- luacheck: ignore (nothing of it will be answered)
+--- Nothing of what was asked will be answered.
+local function give_up_asked(self)
   self.opened = nil
+  local asked = answered(self)
+  while asked do
+    finish(asked, { reason = "disconnected" })
+    asked = answered(self)
+  end
+end
+
+local function interrupt(self, message, code)
+  give_up_asked(self)
   self.topics:interrupt(code == "timeout" and self.heard or core.now())
   if self.topics.count > 0 and not self.keeper.is_closed then
     log.warn("redis: subscriptions are interrupted", { peer = self.settings.shown, reason = message })

@@ -82,6 +82,50 @@ for _, protocol in ipairs { 2, 3 } do
       assert.same({ nil, "receive: the subscription is closed", "closed" }, { second:receive() })
     end)
 
+    it("finishes with what the server has sent before, and the kernel still has", function()
+      local client <close> = connect { protocol = protocol }
+      local news <const>, other <close> = client:subscribe "news", client:subscribe "news"
+      local all <const> = client:psubscribe "n*"
+      for i = 1, 3 do os.execute(("redis-cli -s %s PUBLISH news %d >/dev/null"):format(server.path, i)) end -- no turn
+      assert.equal(0, news.waiting)
+      news:finish()
+      all:finish()
+      for _, subscription in ipairs { news, all } do
+        for i = 1, 3 do assert.same({ tostring(i), "news" }, { subscription:receive() }) end
+        assert.same({ nil, "receive: the subscription is closed", "closed" }, { subscription:receive() })
+      end
+      helper.eventually(function() return client:publish("news", "later") == 1 end)
+      for i = 1, 3 do assert.equal(tostring(i), (other:receive())) end
+      assert.equal("later", (other:receive()))
+    end)
+
+    it("finishes where the user may not PING", function()
+      server:cli "ACL SETUSER mute on '>pw' '~*' '&*' +@all -ping"
+      local client <close> = connect { protocol = protocol, user = "mute", password = "pw" }
+      local news <const> = client:subscribe "news"
+      client:publish("news", "one")
+      news:finish()
+      assert.equal("one", (news:receive()))
+      assert.same({ nil, "receive: the subscription is closed", "closed" }, { news:receive() })
+    end)
+
+    it("finishes when the connection breaks, or the server does not answer, and tells of it", function()
+      local log <close> = http.log()
+      local client <close> = connect { protocol = protocol, timeout = 0.1 }
+      for _, stop in ipairs { server.freeze, server.stop } do
+        local told <const> = {}
+        local news <const> = client:subscribe("news", { on_lost = function(lost) told[#told + 1] = lost.reason end })
+        stop(server)
+        news:finish()
+        local text <const>, message <const>, code <const> = news:receive(20)
+        assert.same({ nil, "closed" }, { text, code })
+        assert.equal("receive: the subscription is closed, and what came last is lost", message)
+        helper.eventually(function() return told[1] == "disconnected" end)
+        if server.process then server:resume() else server:start() end
+      end
+      assert.equal("string", type(tostring(log)))
+    end)
+
     it("is made again after a break, and tells how long it was gone", function()
       local log <close> = http.log()
       local client <close> = connect { protocol = protocol }
