@@ -57,8 +57,8 @@ static int reader_fail_end(lua_State *L, struct reader *reader, enum io_status s
     return reader_fail_bad(L, reader, lua_tostring(L, -1));
 }
 
-/* Takes the whole message out of the input: how many values it has pushed. Pushing allocates, so finalizers may run, and
- * close the connection: its input is held meanwhile. Should pushing raise, the reader is of no more use. */
+/* Takes the whole message out of the input: how many values it has pushed. Pushing allocates, so finalizers may run,
+ * and close the connection: its input is held meanwhile. Should pushing raise, the reader is of no more use. */
 static int reader_deliver(lua_State *L, struct reader *reader) {
     struct connection *io = &reader->connection->io;
     reader->state = READER_BAD;
@@ -83,7 +83,8 @@ static int reader_look(lua_State *L, struct reader *reader) {
             reader->format_state, buffer_data(io->input) + reader->scanned, pending - reader->scanned, &used);
         reader->scanned += used;
         if (status == MESSAGE_BAD) return reader_fail_bad(L, reader, reader->format->explain(reader->format_state));
-        if (reader->scanned > reader->limit) return reader_fail_limit(L, reader);
+        int is_large = status == MESSAGE_LARGE || reader->scanned > reader->limit;
+        if (is_large) return reader_fail_limit(L, reader);
         if (status == MESSAGE_MORE) return 0;
         int results = reader_deliver(L, reader);
         if (results) return results;

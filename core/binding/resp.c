@@ -108,7 +108,8 @@ static int decode(lua_State *L) {
     read_options(L, 2, names, &options);
     resp_scan_begin(&scan);
     enum message_status status = resp_scan(&scan, bytes, length, &used);
-    if (status == MESSAGE_MORE) return decode_fail(L, used, "the end of the text within a message");
+    if (status == MESSAGE_MORE || status == MESSAGE_LARGE)
+        return decode_fail(L, used, "the end of the text within a message");
     if (status == MESSAGE_BAD) return decode_fail(L, used, scan.problem);
     if (used < length) return decode_fail(L, used, "something behind the message");
     int results = resp_push_reply(L, &options, bytes, length, &bad);

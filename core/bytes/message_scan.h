@@ -7,7 +7,8 @@
 enum message_status {
     MESSAGE_MORE, /* all bytes belong to the message, and more are needed */
     MESSAGE_DONE,
-    MESSAGE_BAD /* these bytes are no message */
+    MESSAGE_LARGE, /* it says that it has more bytes than the limit allows */
+    MESSAGE_BAD    /* these bytes are no message */
 };
 
 #endif

@@ -35,6 +35,11 @@ static const char *length_problem(const struct resp_scan *scan) {
     return "invalid bulk length";
 }
 
+/* Of commands Redis says no more than that. */
+static enum message_status too_large(struct resp_scan *scan) {
+    return scan->is_command ? bad(scan, length_problem(scan)) : MESSAGE_LARGE;
+}
+
 /* Values. */
 
 static enum message_status value_end(struct resp_scan *scan) {
@@ -70,14 +75,14 @@ static enum message_status begin_aggregate(struct resp_scan *scan) {
     size_t shortest = scan->is_command ? SHORTEST_WORD : SHORTEST_VALUE;
     uint64_t parts = scan->type == '%' || scan->type == '|' ? scan->length * 2 : scan->length;
     if (scan->is_negative) parts = 0;
-    if (parts > scan->limit / shortest) return bad(scan, length_problem(scan));
+    if (parts > scan->limit / shortest) return too_large(scan);
     scan->values += parts + (scan->type == '|');
     return value_end(scan);
 }
 
 static enum message_status begin_bulk(struct resp_scan *scan) {
     if (scan->is_negative) return value_end(scan);
-    if (scan->length > scan->limit) return bad(scan, length_problem(scan));
+    if (scan->length > scan->limit) return too_large(scan);
     scan->left = scan->length + 2;
     scan->phase = IN_BULK;
     return MESSAGE_MORE;

@@ -12,7 +12,7 @@
 enum { RESP_INLINE_MAX = 64 * 1024 /* bytes of an inline command */ };
 
 struct resp_scan {
-    size_t limit;     /* bytes that a message may have: a length that cannot fit is bad at once */
+    size_t limit;     /* bytes that a message may have: a length that cannot fit is noticed at once */
     int is_command;   /* what clients send; otherwise what servers do */
     int phase;        /* of resp.c */
     char type;        /* first byte of the value that is being looked at */

@@ -152,29 +152,31 @@ int durable_delete(struct durable_session *session, struct durable_operation *op
     return error;
 }
 
+static size_t write_number(char text[LONGEST_NUMBER + 1], int64_t number) {
+    return (size_t)snprintf(text, LONGEST_NUMBER + 1, "%lld", (long long)number);
+}
+
 /* Whether the text is an integer, as increment writes it. */
 static int read_number(struct span text, int64_t *number) {
-    char copy[LONGEST_NUMBER + 1], *end;
+    char copy[LONGEST_NUMBER + 1], again[LONGEST_NUMBER + 1];
     if (!text.length || text.length > LONGEST_NUMBER) return 0;
-    if (text.bytes[0] != '-' && (text.bytes[0] < '0' || text.bytes[0] > '9')) return 0;
     memcpy(copy, text.bytes, text.length);
     copy[text.length] = '\0';
-    errno = 0;
-    *number = strtoll(copy, &end, 10);
-    return errno == 0 && end == copy + text.length;
+    *number = strtoll(copy, NULL, 10);
+    return write_number(again, *number) == text.length && memcmp(again, text.bytes, text.length) == 0;
 }
 
 int durable_increment(struct durable_session *session, struct durable_operation *operation) {
     struct entry old;
     int64_t number = 0;
-    char text[LONGEST_NUMBER + 2];
+    char text[LONGEST_NUMBER + 1];
     int error = entry_read(session, operation->space, operation->key, &old);
     if (error) return error;
     if (old.alive && !read_number(old.value, &number)) return operation->error = DURABLE_NOT_A_NUMBER, 0;
     if (__builtin_add_overflow(number, operation->number, &number)) return operation->error = DURABLE_OUT_OF_RANGE, 0;
     operation->count = (uint64_t)number;
-    size_t length = (size_t)snprintf(text, sizeof text, "%lld", (long long)number);
-    return entry_change(session, operation, &old, (struct span){text, length}, old.alive ? old.expiry : 0);
+    struct span digits = {text, write_number(text, number)};
+    return entry_change(session, operation, &old, digits, old.alive ? old.expiry : 0);
 }
 
 /* The value is copied, since LMDB moves what it has read when it writes. */

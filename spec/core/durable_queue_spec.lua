@@ -1,4 +1,3 @@
-local durable <const> = require "core.durable"
 local fixture <const> = require "spec.fixtures.durable"
 local helper <const> = require "spec.helper"
 local task <const> = require "perigee.task"
@@ -8,15 +7,9 @@ describe("core.durable:", function()
   helper.leaves_nothing(before_each, after_each)
 
   describe("a queue", function()
-    local environment, queue, directory
-    before_each(function()
-      directory = helper.directory {}
-      environment = assert(durable.open(fixture.make(directory), { sync = false }))
-      queue = assert(environment:queue "spec")
-    end)
-    after_each(function()
-      environment:close()
-      getmetatable(directory).__close(directory)
+    local environment, queue
+    local reopen <const> = fixture.each(before_each, after_each, function(opened)
+      environment, queue = opened, assert(opened:queue "spec")
     end)
 
     it("has nothing at first", function()
@@ -249,9 +242,7 @@ describe("core.durable:", function()
       helper.eventually(function() return (queue:counts()) == 1 end)
       queue:take(10)
       queue:release_soon(id, 2)
-      environment:close() -- which writes it
-      environment = assert(durable.open(fixture.make(directory), { sync = false }))
-      queue = assert(environment:queue "spec")
+      reopen() -- which writes it
       helper.eventually(function() return (queue:counts()) == 1 end)
       assert.same({ id, "job", 3, 0 }, { queue:take(10) })
     end)

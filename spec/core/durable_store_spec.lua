@@ -1,4 +1,3 @@
-local durable <const> = require "core.durable"
 local fixture <const> = require "spec.fixtures.durable"
 local helper <const> = require "spec.helper"
 local task <const> = require "perigee.task"
@@ -9,14 +8,8 @@ describe("core.durable:", function()
 
   describe("a store", function()
     local environment, store, directory
-    before_each(function()
-      directory = helper.directory {}
-      environment = assert(durable.open(fixture.make(directory), { sync = false }))
-      store = assert(environment:store "spec")
-    end)
-    after_each(function()
-      environment:close()
-      getmetatable(directory).__close(directory)
+    local reopen <const> = fixture.each(before_each, after_each, function(opened, path)
+      environment, store, directory = opened, assert(opened:store "spec"), path
     end)
 
     it("has nothing at first", function()
@@ -233,9 +226,7 @@ describe("core.durable:", function()
     it("keeps it all when it is opened again", function()
       store:set("key", "value")
       store:set("short", "value", 10)
-      environment:close()
-      environment = assert(durable.open(fixture.make(directory), { sync = false }))
-      store = assert(environment:store "spec")
+      reopen()
       assert.equal("value", (store:get "key"))
       environment:shift_clock(11)
       assert.is_nil((store:get "short"))

@@ -1,20 +1,21 @@
---- The class of every queue: it checks what scripts give, extends the leases of jobs that are being done, and gives
---- back those that are not. What keeps the jobs is a backend, one kind for each scheme of URLs.
+--- The class of every queue: it checks what scripts give, and gives back the jobs that are not done. What keeps the
+--- jobs is a backend, one kind for each scheme of URLs.
 
 local arguments <const> = require "perigee.backend.arguments"
 local backend <const> = require "perigee.backend"
+local checked <const> = require "perigee.options"
 local core <const> = require "core.task"
 local job_of <const> = require "perigee.queue.job"
+local leases <const> = require "perigee.queue.leases"
 local log <const> = require "perigee.log"
 local service <const> = require "perigee.service"
-local traceback <const> = require "perigee.service.traceback"
+local work <const> = require "perigee.queue.work"
 
-local check_string <const>, describe <const> = arguments.check_string, arguments.describe
+local check_seconds <const>, describe <const> = arguments.check_seconds, arguments.describe
+local closed <const> = require "perigee.queue.failure".closed
 
 local LEASE <const>, ATTEMPTS <const> = 10, 10
 local RETRY_SECONDS <const> = 1 -- before a job is taken again whose work has failed, and after a failure to take one
-local FAR <const> = 1e9          -- seconds that a job can be delayed at most
-local CLOSED <const> = "the queue is closed"
 
 --- A job that was taken, as its backend knows it.
 ---@class perigee.queue.Taken
@@ -26,6 +27,7 @@ local CLOSED <const> = "the queue is closed"
 ---@class perigee.queue.Backend
 ---@field name string for messages: "local: jobs"
 ---@field lease number seconds
+---@field attempts integer deliveries before a job is put aside
 ---@field put fun(self, text: string, delay: number?): any?, string?, string? the id
 ---@field take fun(self, seconds: number?): perigee.queue.Taken?, string?, string? waits for a job; "timeout"; when the
 --- task is interrupted no job is taken
@@ -44,61 +46,11 @@ local CLOSED <const> = "the queue is closed"
 ---@field is_open boolean
 ---@field name string
 ---@field package backend perigee.queue.Backend
----@field package held table<perigee.queue.Taken, true>
----@field package scope perigee.Scope of what extends leases
+---@field leases perigee.queue.Leases of the jobs that it has taken
 local Queue <const> = { __name = "perigee.jobs" }
 Queue.__index = Queue
 
--- Checks.
-
---- Level 3 is the caller of the method that calls this.
-local function check_seconds(name, value, highest)
-  if value == nil or type(value) == "number" and value >= 0 and value <= highest then return value end
-  error(("bad argument '%s' (seconds of 0 or more expected, got %s)"):format(name, tostring(value)), 3)
-end
-
-local function closed(operation)
-  return nil, ("%s: %s"):format(operation, CLOSED), "closed"
-end
-
--- Leases.
-
-local function count_held(self)
-  local list <const> = {}
-  for taken in pairs(self.held) do list[#list + 1] = taken end
-  return list
-end
-
---- Of those that are still held. A backend that cannot be reached is asked again before the leases have ended.
-local function extend(self)
-  local lost <const>, message <const> = self.backend:extend(count_held(self))
-  if not lost then return log.warn("queue: leases are not extended", { queue = self.name, reason = message }) end
-  for _, taken in ipairs(lost) do
-    if self.held[taken] then
-      self.held[taken] = nil
-      log.warn("queue: the lease of a job was lost: somebody else gets it",
-        { queue = self.name, job = tostring(taken.id) })
-    end
-  end
-end
-
-local function keep_leases(self)
-  local _ <close> = setmetatable({}, { __close = function() self.is_extending = false end })
-  while true do
-    core.sleep(self.backend.lease / 3)
-    if not next(self.held) then return end
-    extend(self)
-  end
-end
-
-local function hold(self, taken)
-  self.held[taken] = true
-  if self.is_extending then return end
-  self.is_extending = true
-  self.scope:spawn(keep_leases, self)
-end
-
--- Queues.
+local put_names <const> = { delay = true }
 
 --- Puts a job in. When this returns it is kept, whatever happens to this process.
 ---@param text string
@@ -107,12 +59,10 @@ end
 ---@return string? message
 ---@return string? code "limit": the text is too large, or the queue is full
 function Queue:put(text, options)
-  check_string("text", text)
-  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 2) end
-  for name in pairs(options or {}) do
-    if name ~= "delay" then error(("there is no option '%s'"):format(tostring(name)), 2) end
-  end
-  local delay <const> = check_seconds("delay", options and options.delay, FAR)
+  arguments.check_string("text", text)
+  local given <const> = options == nil and {} or options
+  checked.check_names(given, put_names, 2)
+  local delay <const> = check_seconds("delay", given.delay, arguments.FAR)
   if not self.is_open then return closed "put" end
   return self.backend:put(text, delay)
 end
@@ -133,7 +83,7 @@ function Queue:take(seconds)
     self.backend:release_soon(taken)
     return closed "take"
   end
-  hold(self, taken)
+  self.leases:hold(taken)
   return job_of(self, taken)
 end
 
@@ -169,38 +119,6 @@ function Queue:jobs()
   end, nil, nil, setmetatable({}, { __close = give_back })
 end
 
---- Does one job. An error is logged, and the job given back.
-local function do_job(self, job, f, delay)
-  local _ <close> = job
-  local ok <const>, failure <const> = xpcall(f, traceback.handler, job.text, job)
-  if not ok and type(failure) ~= "table" then error(failure, 0) end -- it was interrupted
-  if not ok then
-    log.error("the job has failed: " .. failure.message,
-      { queue = self.name, job = tostring(job.id), deliveries = job.deliveries, traceback = failure.traceback })
-    if self.held[job.taken] then job:release(delay) end
-    return
-  end
-  if not self.held[job.taken] then return end -- f has done it, or given it back; or its lease was lost
-  local done <const>, message <const> = job:done()
-  if not done then log.warn("queue: a job may be done twice", { queue = self.name, reason = message }) end
-end
-
-local function check_work_options(options)
-  if options ~= nil and type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
-  for name in pairs(options or {}) do
-    if name ~= "parallel" and name ~= "delay" then error(("there is no option '%s'"):format(tostring(name)), 3) end
-  end
-  local parallel <const> = options and options.parallel or 1
-  if math.type(parallel) ~= "integer" or parallel < 1 then
-    error("option 'parallel' must be a positive integer, not " .. tostring(parallel), 3)
-  end
-  local delay <const> = options and options.delay or RETRY_SECONDS
-  if type(delay) ~= "number" or not (delay >= 0 and delay <= FAR) then
-    error("option 'delay' must be seconds of 0 or more, not " .. tostring(delay), 3)
-  end
-  return parallel, delay
-end
-
 --- Does jobs until the queue is closed: f(text, job) for each. When f returns the job is done; when it raises, that is
 --- logged, and the job is given back. One that is interrupted, as the service stops or is reloaded, is given back as if
 --- it had not been taken.
@@ -210,16 +128,16 @@ end
 ---@param options { parallel: integer?, delay: number? }?
 function Queue:work(f, options)
   if type(f) ~= "function" then error(("bad argument 'f' (a function expected, got %s)"):format(describe(f)), 2) end
-  local parallel <const>, delay <const> = check_work_options(options)
-  local function work()
+  local parallel <const>, delay <const> = work.check(options, RETRY_SECONDS)
+  local function work_on()
     local job = take_patiently(self)
     while job do
-      do_job(self, job, f, delay)
+      work.run(job, f, delay)
       job = take_patiently(self)
     end
   end
   core.group(function(group)
-    for _ = 1, parallel do group:spawn(work) end
+    for _ = 1, parallel do group:spawn(work_on) end
   end)
 end
 
@@ -257,9 +175,7 @@ end
 function Queue:close()
   if not self.is_open then return end
   self.is_open = false
-  for _, taken in ipairs(count_held(self)) do self.backend:untake_soon(taken) end
-  self.held = {}
-  self.scope:cancel()
+  self.leases:close()
   self.backend:close()
 end
 
@@ -301,8 +217,8 @@ end
 ---@param keeper perigee.queue.Backend
 ---@return perigee.Jobs
 function M.new(keeper)
-  local queue <const> = setmetatable({ backend = keeper, name = keeper.name, is_open = true, held = {},
-    is_extending = false, scope = core.scope() }, Queue)
+  local queue <const> = setmetatable({ backend = keeper, name = keeper.name, is_open = true,
+    leases = leases.new(keeper) }, Queue)
   service.close_at_end(queue)
   return queue
 end

@@ -1,14 +1,15 @@
 --- Jobs that were taken from a queue.
 
-local FAR <const> = 1e9 -- seconds that a job can be delayed at most
+local arguments <const> = require "perigee.backend.arguments"
+local core <const> = require "core.task"
 
 --- A job that this process has taken. When it is closed or collected without having been done it is given back.
 ---@class perigee.Job
 ---@field text string
 ---@field id any
 ---@field deliveries integer how often it was taken, this time included
----@field package taken perigee.queue.Taken
----@field package queue perigee.Jobs
+---@field taken perigee.queue.Taken
+---@field queue perigee.Jobs
 local Job <const> = { __name = "perigee.job" }
 
 function Job:__index(name)
@@ -22,9 +23,13 @@ end
 
 --- It is not ours any more: whether it was until now.
 local function let_go(self)
-  local was_held <const> = self.queue.held[self.taken]
-  self.queue.held[self.taken] = nil
-  return was_held
+  return self.queue.leases:let_go(self.taken)
+end
+
+--- Whether it is still ours: neither done nor given back, and its lease was not lost.
+---@return boolean
+function Job:is_held()
+  return self.queue.leases:holds(self.taken)
 end
 
 local function lost(self, operation)
@@ -36,7 +41,7 @@ end
 ---@return string? message
 ---@return string? code "closed": its lease was lost, so that somebody else has got it or will; or it was done before
 function Job:done()
-  if not self.queue.held[self.taken] then return lost(self, "done") end
+  if not self:is_held() then return lost(self, "done") end
   local done <const>, message <const>, code <const> = self.queue.backend:done(self.taken)
   if done or code == "closed" then let_go(self) end
   return done, message, code
@@ -48,9 +53,7 @@ end
 ---@return string? message
 ---@return string? code "closed": it was not held any more
 function Job:release(delay)
-  if delay ~= nil and not (type(delay) == "number" and delay >= 0 and delay <= FAR) then
-    error(("bad argument 'delay' (seconds of 0 or more expected, got %s)"):format(tostring(delay)), 2)
-  end
+  arguments.check_seconds("delay", delay, arguments.FAR)
   if not let_go(self) then return lost(self, "release") end
   return self.queue.backend:release(self.taken, delay)
 end
@@ -63,7 +66,7 @@ end
 --- As close; but where the task was interrupted, which is not the job's fault, as if it had not been taken.
 ---@param failure any why the variable is closed
 function Job:__close(failure)
-  if type(failure) ~= "userdata" then return self:close() end
+  if not core.is_interruption(failure) then return self:close() end
   if let_go(self) then self.queue.backend:untake_soon(self.taken) end
 end
 

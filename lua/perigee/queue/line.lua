@@ -1,6 +1,7 @@
 --- The line of those who want to take a job: first come, first served, and as many at once as there may be jobs. Nobody
 --- looks in vain while others do: there is one who looks now and then.
 
+local closed <const> = require "perigee.queue.failure".closed
 local core <const> = require "core.task"
 
 local LOOK_SECONDS <const> = 1 -- after which somebody looks whether there is a job, though nobody has told of one
@@ -107,10 +108,6 @@ local function wait(self, taker, deadline)
   leave(self, taker)
 end
 
-local function closed()
-  return nil, "take: the queue is closed", "closed"
-end
-
 local function take(self, taker, seconds)
   local deadline <const> = core.now() + seconds
   if may_try(self, seconds) then begin_turn(self, taker) end
@@ -124,7 +121,7 @@ local function take(self, taker, seconds)
     if core.now() >= deadline then return nil, "take: no job came in time", "timeout" end
     wait(self, taker, deadline)
   end
-  return closed()
+  return closed "take"
 end
 
 --- Takes a job; waits while there is none.
@@ -133,7 +130,7 @@ end
 ---@return string? message
 ---@return string? code "timeout", "closed", or that of the attempt
 function Line:take(seconds)
-  if not self.is_open then return closed() end
+  if not self.is_open then return closed "take" end
   self.last = self.last + 1
   local taker <const> = { number = self.last, woken = core.waitlist(), is_trying = false }
   local _ <close> = setmetatable({}, { __close = function() -- it may have been interrupted

@@ -4,12 +4,14 @@
 local buses <const> = require "perigee.bus.local"
 local class <const> = require "perigee.queue.class"
 local core <const> = require "core.task"
-local durable <const> = require "core.durable"
+local environments <const> = require "perigee.backend.environment"
+local failure <const> = require "perigee.queue.failure"
 local line <const> = require "perigee.queue.line"
 local system <const> = require "core.system"
 
 local TOPIC <const> = "\0queue:" -- of the bus: a job was put into the queue of this name, by the one who is told
-local MEMORY <const> = 1 << 30   -- bytes that the stores and queues in a place in memory may take
+
+local closed <const>, lost <const> = failure.closed, failure.lost
 
 ---@class perigee.queue.Local: perigee.queue.Backend
 ---@field attempts integer
@@ -22,14 +24,6 @@ local MEMORY <const> = 1 << 30   -- bytes that the stores and queues in a place 
 ---@field package users integer of the environment: attempts under way, and one while it is open
 local Local <const> = {}
 Local.__index = Local
-
-local function closed(operation)
-  return nil, operation .. ": the queue is closed", "closed"
-end
-
-local function lost(operation, job)
-  return nil, ("%s: the lease of job %d was lost"):format(operation, job.id), "closed"
-end
 
 --- A job has come: takers here, and in other processes, may have it.
 local function tell(self)
@@ -157,12 +151,11 @@ end
 
 local last_number = 0
 
-local function new(environment, jobs, place, name, lease, attempts)
+local function new(environment, jobs, title, name, lease, attempts)
   last_number = last_number + 1
   local self <const> = setmetatable({ environment = environment, jobs = jobs, lease = lease, attempts = attempts,
-    name = ("%s: %s"):format(place.is_durable and place.directory or "local", name), topic = TOPIC .. name,
-    id = ("%d %d"):format(system.pid(), last_number), scope = core.scope(), is_open = true,
-    users = 1 }, Local)
+    name = title, topic = TOPIC .. name, id = ("%d %d"):format(system.pid(), last_number), scope = core.scope(),
+    is_open = true, users = 1 }, Local)
   self.line = line.new(self.scope, function() return try(self) end)
   return self
 end
@@ -179,23 +172,17 @@ local M <const> = {}
 ---@return string? code
 function M.open(place, name, options)
   local lease <const>, attempts <const>, rest <const> = class.check(name, options, 2)
-  local size <const> = rest.size or not place.is_durable and MEMORY or nil
+  local size <const> = rest.size
   rest.size = nil
   local unknown <const> = next(rest)
   if unknown ~= nil then error(("there is no option '%s'"):format(tostring(unknown)), 2) end
-  local environment <const>, message <const>, code <const> =
-    durable.open(place.directory, { sync = place.is_durable, size = size })
-  if not environment then return nil, message, code end
-  local jobs <const>, why <const>, word <const> = environment:queue(name)
-  if not jobs then
-    environment:close()
-    return nil, why, word
-  end
-  local self <const> = new(environment, jobs, place, name, lease, attempts)
-  local joined <const>, reason <const>, failed <const> = join(self, place)
+  local environment <const>, jobs <const>, title <const> = environments.open(place, "queue", name, size)
+  if not environment then return nil, jobs, title end
+  local self <const> = new(environment, jobs, title, name, lease, attempts)
+  local joined <const>, message <const>, code <const> = join(self, place)
   if joined then return class.new(self) end
   self:close()
-  return nil, reason, failed
+  return nil, message, code
 end
 
 return M

@@ -3,6 +3,8 @@
 
 local class <const> = require "perigee.queue.class"
 local core <const> = require "core.task"
+local endings <const> = require "perigee.service.endings"
+local failure <const> = require "perigee.queue.failure"
 local line <const> = require "perigee.queue.line"
 local redis <const> = require "perigee.redis"
 local scripts <const> = require "perigee.queue.redis_scripts"
@@ -10,6 +12,10 @@ local scripts <const> = require "perigee.queue.redis_scripts"
 local LISTEN_SECONDS <const> = 5      -- that the bell is waited for at a time
 local LOOK_SECONDS <const> = 1        -- at most, between two looks for leases that have ended
 local NEVER <const> = 1 << 50         -- attempts
+local BESIDES <const> = 1024          -- bytes of a reply that is a job, besides its text
+local AT_ONCE <const> = 100           -- failed jobs that are asked for
+
+local closed <const>, lost <const> = failure.closed, failure.lost
 
 ---@class perigee.queue.Redis: perigee.queue.Backend
 ---@field attempts integer
@@ -23,14 +29,6 @@ local NEVER <const> = 1 << 50         -- attempts
 ---@field package users integer of the client: what is under way, and one while it is open
 local Redis <const> = {}
 Redis.__index = Redis
-
-local function closed(operation)
-  return nil, operation .. ": the queue is closed", "closed"
-end
-
-local function lost(operation, job)
-  return nil, ("%s: the lease of job %d was lost"):format(operation, job.id), "closed"
-end
 
 local function milliseconds(seconds)
   return math.ceil((seconds or 0) * 1000)
@@ -63,7 +61,10 @@ local function let_go_of(self, name, job, ...)
   return true
 end
 
+--- What no reply could bring back is not taken.
 function Redis:put(text, delay)
+  local most <const> = self.client.settings.limit - BESIDES
+  if #text > most then return nil, ("put: a job of %d bytes: it may have %d at most"):format(#text, most), "limit" end
   return run(self, "put", text, milliseconds(delay))
 end
 
@@ -101,7 +102,7 @@ end
 --- The line asks for an attempt when it is somebody's turn.
 local function try(self)
   local asked <const> = { woken = core.waitlist() }
-  self.scope:spawn(attempt, self, asked)
+  endings.spawn(self.scope, attempt, self, asked)
   local _ <close> = setmetatable({}, { __close = function() asked.is_given_up = not asked.result end })
   while not asked.result do asked.woken:wait() end
   return table.unpack(asked.result, 1, 3)
@@ -146,7 +147,7 @@ end
 
 local function soon(self, f, ...)
   self.users = self.users + 1 -- at once: the queue may be closed before the task begins
-  self.scope:spawn(function(...)
+  endings.spawn(self.scope, function(...)
     local _ <close> = setmetatable({}, { __close = function() let_go(self) end })
     f(self, ...)
   end, ...)
@@ -170,25 +171,38 @@ function Redis:extend(jobs)
 end
 
 function Redis:counts()
-  local counts <const>, message <const>, code <const> = run(self, "count")
+  local counts <const>, message <const>, code <const> = run(self, "count", milliseconds(self.lease))
   if not counts then return nil, message, code end
   return { waiting = counts[1], taken = counts[2], failed = counts[3] }
 end
 
+local function failed_ids(self)
+  local names <const>, message <const>, code <const> = self.client:hkeys(self.keys[4])
+  if message then return nil, "failed: " .. message, code end
+  local ids <const> = {}
+  for _, name in ipairs(type(names) == "table" and names or {}) do ids[#ids + 1] = math.tointeger(tonumber(name)) end
+  table.sort(ids)
+  return ids
+end
+
+--- One that is retried meanwhile is null.
+local function add_failed(list, id, packed)
+  local deliveries <const>, text <const> = tostring(packed):match "^(%d+):(.*)$"
+  if not deliveries then return end
+  list[#list + 1] = { id = id, text = text, deliveries = math.tointeger(tonumber(deliveries)) }
+end
+
 function Redis:failed()
-  local by_id <const>, list <const> = {}, {}
-  local cursor = "0"
-  repeat
-    local reply <const>, message <const>, code <const> = self.client:hscan(self.keys[4], cursor, "COUNT", 100)
-    if not reply then return nil, "failed: " .. message, code end
-    cursor = reply[1]
-    for i = 1, #reply[2], 2 do by_id[math.tointeger(tonumber(reply[2][i]))] = reply[2][i + 1] end
-  until cursor == "0"
-  for id, packed in pairs(by_id) do
-    local deliveries <const>, text <const> = packed:match "^(%d+):(.*)$"
-    list[#list + 1] = { id = id, text = text, deliveries = math.tointeger(tonumber(deliveries)) }
+  local ids <const>, message <const>, code <const> = failed_ids(self)
+  if not ids then return nil, message, code end
+  local list <const>, asked = {}, 0
+  while asked < #ids do
+    local some <const>, why <const>, word <const> =
+      run(self, "failed", table.unpack(ids, asked + 1, math.min(asked + AT_ONCE, #ids)))
+    if not some then return nil, why, word end
+    for i, packed in ipairs(some) do add_failed(list, ids[asked + i], packed) end
+    asked = asked + math.max(#some, 1)
   end
-  table.sort(list, function(a, b) return a.id < b.id end)
   return list
 end
 

@@ -162,11 +162,25 @@ end
 return lost
 ]]
 
---- nothing: how many wait, are taken, have failed.
+--- milliseconds of the lease: how many wait, are taken, have failed. Jobs whose lease has ended wait.
 M.count = script [[
 ensure()
-local taken = redis.call("XPENDING", jobs, "takers")[1]
+local over = redis.call("XPENDING", jobs, "takers", "IDLE", ARGV[1], "-", "+", 10000)
+local taken = redis.call("XPENDING", jobs, "takers")[1] - #over
 return { redis.call("XLEN", jobs) - taken + redis.call("ZCARD", due), taken, redis.call("HLEN", failed) }
+]]
+
+--- ids: the jobs of the first of them, deliveries and text, as many as are short enough for one reply; null for one
+--- that is not failed any more.
+M.failed = script [[
+local list, bytes = {}, 0
+for i, id in ipairs(ARGV) do
+  local packed = redis.call("HGET", failed, id)
+  bytes = bytes + (packed and #packed or 0)
+  if i > 1 and bytes > 1048576 then break end
+  list[i] = packed
+end
+return list
 ]]
 
 --- id: 1; 0 when there is none that has failed.
@@ -178,5 +192,39 @@ redis.call("HDEL", failed, ARGV[1])
 add(ARGV[1], 0, text)
 return 1
 ]]
+
+-- What they answer: a server that is no Redis may answer anything.
+
+local function is_whole(reply)
+  return math.type(reply) == "integer"
+end
+
+local function is_list(reply)
+  return type(reply) == "table"
+end
+
+local function is_count(reply)
+  return is_list(reply) and is_whole(reply[1]) and is_whole(reply[2]) and is_whole(reply[3])
+end
+
+local function is_job(reply)
+  return is_whole(reply[3]) and is_whole(reply[4]) and type(reply[5]) == "string" and is_whole(reply[6])
+end
+
+local function is_taken(reply)
+  return is_list(reply) and type(reply[1]) == "string" and is_whole(reply[2]) and (reply[1] == "" or is_job(reply))
+end
+
+local answers <const> = { put = is_whole, take = is_taken, done = is_whole, release = is_whole, extend = is_list,
+  count = is_count, failed = is_list, retry = is_whole }
+
+for name, fits in pairs(answers) do
+  local call <const> = M[name]
+  M[name] = function(client, keys, arguments)
+    local reply <const>, message <const>, code <const> = call(client, keys, arguments)
+    if message or fits(reply) then return reply, message, code end
+    return nil, ("%s does not answer as a Redis does"):format(client.url), "protocol"
+  end
+end
 
 return M

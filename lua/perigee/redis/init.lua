@@ -48,8 +48,9 @@ end
 ---@param ... string|number|perigee.Buffer
 ---@return any reply
 ---@return string? message
----@return string? code "failed": the server reports an error; "denied"; "closed": the connection broke, and it may or
---- may not have been done; "timeout": so, too; "refused" "unreachable" "tls": there is no connection
+---@return string? code "failed": the server reports an error; "denied"; "limit": it has no memory left, or the reply
+--- is too large; "closed": the connection broke, and it may or may not have been done; "timeout": so, too; "refused"
+--- "unreachable" "tls": there is no connection
 function Client:call(name, ...)
   local upper <const> = commands.upper(name)
   commands.check(upper, (...))

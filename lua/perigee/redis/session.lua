@@ -40,7 +40,7 @@ function M.code_of(failure)
   local is_denied <const> = DENIED[failure.kind] or text:find "^ERR .*AUTH" or text:find "^ERR invalid password"
   if is_denied then return "denied", false end
   if PASSING[failure.kind] then return PASSING[failure.kind], true end
-  if text:find "^ERR max number of clients" then return "limit", true end
+  if text:find "^ERR max number of clients" or failure.kind == "OOM" then return "limit", true end
   return "failed", false
 end
 

@@ -2,6 +2,7 @@
 --- of URLs.
 
 local check_string <const> = require "perigee.backend.arguments".check_string
+local checked <const> = require "perigee.options"
 local service <const> = require "perigee.service"
 
 local NAME <const> = "default"
@@ -34,10 +35,7 @@ end
 
 local function check_options(options, names)
   if options == nil then return {} end
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 3) end
-  for name in pairs(options) do
-    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 3) end
-  end
+  checked.check_names(options, names, 3)
   check_seconds("option 'expire'", options.expire)
   return options
 end

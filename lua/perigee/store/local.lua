@@ -2,9 +2,7 @@
 
 local class <const> = require "perigee.store.class"
 local core <const> = require "core.task"
-local durable <const> = require "core.durable"
-
-local MEMORY <const> = 1 << 30 -- bytes that the stores and queues in a place in memory may take
+local environments <const> = require "perigee.backend.environment"
 
 ---@class perigee.store.Local: perigee.store.Backend
 ---@field package environment perigee.Durable
@@ -72,16 +70,10 @@ function M.open(place, name, options)
   for key in pairs(options or {}) do
     if key ~= "size" then error(("there is no option '%s'"):format(tostring(key)), 2) end
   end
-  local environment <const>, message <const>, code <const> = durable.open(place.directory,
-    { sync = place.is_durable, size = options and options.size or not place.is_durable and MEMORY or nil })
-  if not environment then return nil, message, code end
-  local values <const>, why <const>, word <const> = environment:store(called)
-  if values then
-    return class.new(setmetatable({ environment = environment, values = values,
-      name = ("%s: %s"):format(place.is_durable and place.directory or "local", called) }, Local))
-  end
-  environment:close()
-  return nil, why, word
+  local environment <const>, values <const>, title <const> =
+    environments.open(place, "store", called, options and options.size)
+  if not environment then return nil, values, title end
+  return class.new(setmetatable({ environment = environment, values = values, name = title }, Local))
 end
 
 return M

@@ -4,6 +4,7 @@ local class <const> = require "perigee.store.class"
 local redis <const> = require "perigee.redis"
 
 local AT_ONCE <const> = 1000         -- keys that the server looks at before others have their turn
+local BESIDES <const> = 1024          -- bytes of a reply that is a value, besides it
 local LONGEST <const> = 1000000000000 -- milliseconds, 31 years: more is beyond what Redis can add to a date
 
 ---@class perigee.store.Redis: perigee.store.Backend
@@ -41,7 +42,16 @@ function Redis:exists(key)
   return answer("exists", is_one, self.client:exists(self.prefix .. key))
 end
 
+--- What no reply could bring back is not taken.
+local function check_length(self, operation, value)
+  local most <const> = self.client.settings.limit - BESIDES
+  if #value <= most then return true end
+  return nil, ("%s: a value of %d bytes: it may have %d at most"):format(operation, #value, most), "limit"
+end
+
 function Redis:set(key, value, seconds, absent)
+  local ok <const>, message <const>, code <const> = check_length(self, "set", value)
+  if not ok then return nil, message, code end
   local words <const> = { self.prefix .. key, value }
   if seconds then table.move({ "PX", milliseconds(seconds) }, 1, 2, 3, words) end
   if absent then words[#words + 1] = "NX" end
@@ -50,6 +60,8 @@ end
 
 function Redis:replace(key, old, new, seconds)
   if not old then return self:set(key, new, seconds, true) end
+  local ok <const>, message <const>, code <const> = check_length(self, "replace", new)
+  if not ok then return nil, message, code end
   local time <const> = seconds and milliseconds(seconds) or 0
   return answer("replace", is_one, replace(self.client, { self.prefix .. key }, { old, new, time }))
 end
@@ -91,10 +103,13 @@ function Redis:keys(prefix)
   local list <const>, seen, cursor = {}, {}, "0"
   repeat
     local reply <const>, message <const>, code <const> = self.client:scan(cursor, "MATCH", pattern, "COUNT", AT_ONCE)
-    if not reply then return nil, "keys: " .. message, code end
+    if message then return nil, "keys: " .. message, code end
+    if type(reply) ~= "table" or type(reply[2]) ~= "table" then
+      return nil, ("keys: %s does not answer as a Redis does"):format(self.client.url), "protocol"
+    end
     cursor = reply[1]
     for _, key in ipairs(reply[2]) do
-      if not seen[key] then list[#list + 1] = key:sub(start) end
+      if not seen[key] then list[#list + 1] = tostring(key):sub(start) end
       seen[key] = true
     end
   until cursor == "0"

@@ -107,8 +107,10 @@ describe("resp.reader", function()
     assert.same({ { { ("x"):rep(81), 1 } } }, (read(reply(81), 50, { limit = 100 })))
     local before <const>, message <const> = read(reply(90), 50, { limit = 100 })
     assert.same({}, before)
-    assert.matches("limit", message .. "limit")
-    assert.matches("bulk length", select(2, read(lines "$101\n", nil, { limit = 100 })))
+    assert.equal("more bytes than the limit allows", message)
+    for _, header in ipairs { "$101\n", "*34\n", "%17\n" } do
+      assert.equal("more bytes than the limit allows", select(2, read(lines(header), nil, { limit = 100 })))
+    end
   end)
 
   it("stays failed after what it could not read", function()
