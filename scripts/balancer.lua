@@ -4,6 +4,7 @@
 ---   perigee run scripts/balancer.lua
 ---   perigee run examples/balancer/worker.lua & /usr/bin/python3 examples/balancer/worker.py @perigee-balancer &
 ---   printf 'hi\n' | nc -q1 127.0.0.1 15500
+--- With --workers of perigee run, the first of those serves it alone: it knows all workers that are meant here.
 --- A worker may write one byte whenever it is done with a client. Of one that does not, all clients count: they get
 --- theirs in turn.
 
@@ -18,6 +19,8 @@ local options <const> = service.options {
   patience = 60.0, -- seconds that a client waits for a worker
   stuck = 10.0, -- seconds that a worker may leave its socket full
 }
+
+service.in_one_worker()
 
 ---@class balancer.Worker
 ---@field conn perigee.Connection
@@ -116,7 +119,7 @@ local function hear(worker, head_start)
 end
 
 local function serve_worker(conn)
-  if not is_trusted(conn) then return log.warn("a worker of another user", conn.peer_credentials) end
+  if not is_trusted(conn) then return log.refusal("a worker of another user", conn.peer_credentials) end
   conn.timeout = options.stuck
   local least <const> = find_least()
   local head_start <const> = least and load_of(least) or 0
@@ -131,7 +134,7 @@ end
 net.serve(options.workers, serve_worker)
 net.serve(options.listen, function(client)
   local done <const>, message <const> = task.deadline(options.patience, balance, client)
-  if not done then log.warn("no worker for a client", { peer = tostring(client.peer), why = message }) end
+  if not done then log.refusal("no worker for a client", { peer = tostring(client.peer), why = message }) end
 end, { max_connections = options.waiting })
 service.on_stop(function()
   for worker in pairs(workers) do worker.conn:close() end

@@ -2,6 +2,7 @@
 ---   http://127.0.0.1:8000                     the page; /stream.mjpg is the stream alone
 ---   --set camera.folder=DIRECTORY             JPEGs of a folder, one after the other, again and again
 ---   --set camera.command='ffmpeg -i /dev/video0 -f mjpeg -'     what a command writes: JPEGs, one after the other
+--- With workers the first one serves it alone: the command runs once, and all viewers see the same picture.
 
 local fanout <const> = require "perigee.fanout"
 local file <const> = require "perigee.file"
@@ -14,6 +15,8 @@ local options <const> = service.options {
   listen = "http://127.0.0.1:8000", folder = service.path "camera/frames", command = "", rate = 10,
   frame_limit = 8 * 1024 * 1024,
 }
+
+service.in_one_worker()
 
 local BEGIN <const>, END <const> = "\xFF\xD8", "\xFF\xD9" -- of a JPEG
 

@@ -5,8 +5,8 @@
 ---   curl -N http://127.0.0.1:6381/topics/news   curl -d hello http://127.0.0.1:6381/topics/news
 ---   new WebSocket("ws://127.0.0.1:6381/topics/news")
 --- All is in memory, and survives a reload. With a password RESP wants AUTH, and HTTP the user "default". A
---- subscriber for whom `backlog` bytes wait is closed, and the log says so. Each worker has topics and keys of its
---- own: run one.
+--- subscriber for whom `backlog` bytes wait is closed, and the log says so. With workers the first one serves it
+--- alone, so that all clients have the same topics and keys.
 
 local http <const> = require "perigee.http"
 local resp <const> = require "perigee.resp"
@@ -23,6 +23,8 @@ local options <const> = service.options {
   topics_limit = 100000, subscriptions_limit = 10000, clients_limit = 10000,
 }
 local password <const> = options.password ~= "" and options.password or nil
+
+service.in_one_worker()
 
 local topics <const> = service.state("topics", topics_of.new)
 topics.limit, topics.names_limit = options.backlog, options.topics_limit

@@ -1,17 +1,20 @@
 --- REST: a greeting, the time, and items that can be made, read, changed and deleted.
 ---   curl 'http://127.0.0.1:8080/hello?name=Ann'
 ---   curl -d '{"name":"lamp","price":19.75}' http://127.0.0.1:8080/items
+--- All workers have the same items; with --set rest.store=redis://HOST machines have, with local:/path they are
+--- durable.
 
 local http <const> = require "perigee.http"
 local json <const> = require "perigee.codec.json"
 local service <const> = require "perigee.service"
+local stores <const> = require "perigee.store"
 
-local options <const> = service.options { listen = "http://127.0.0.1:8080", items_limit = 10000 }
+local options <const> = service.options { listen = "http://127.0.0.1:8080", items_limit = 10000, store = "local:" }
 
 local ESCAPES <const> = { ["&"] = "&amp;", ["<"] = "&lt;", [">"] = "&gt;", ['"'] = "&quot;", ["'"] = "&#39;" }
 
 local app <const> = http.app()
-local items <const>, count, last_id = {}, 0, 0 -- items by the text of their id
+local store <const> = assert(stores.open(options.store, "rest")) -- "item ID": an item as JSON; "last id"
 
 app:get("/hello", function(request)
   local name <const> = (request.query.name or "world"):gsub("[&<>\"']", ESCAPES)
@@ -43,13 +46,30 @@ local function read_item(request)
   return { name = name, price = price }
 end
 
+--- What the store has answered. When it has failed, so has the request.
+local function sure(value, message)
+  if message then error(http.error(503, message)) end
+  return value
+end
+
+local function refuse_missing()
+  error(http.error(404, "there is no such item"))
+end
+
+local function key_of(request)
+  return #request.params.id < 20 and "item " .. request.params.id or refuse_missing()
+end
+
 local function find(request)
-  return items[request.params.id] or error(http.error(404, "there is no such item"))
+  return sure(store:get(key_of(request))) or refuse_missing()
 end
 
 app:get("/items", function()
   local list <const> = {}
-  for _, item in pairs(items) do list[#list + 1] = item end
+  for _, key in ipairs(sure(store:keys "item ")) do
+    local text <const> = sure(store:get(key)) -- nil: it has been deleted meanwhile
+    list[#list + 1] = text and json.decode(text)
+  end
   table.sort(list, function(a, b) return a.id < b.id end)
   return { items = json.array(list) }
 end)
@@ -57,24 +77,31 @@ end)
 app:post("/items", function(request)
   local item <const>, refusal <const> = read_item(request)
   if not item then return refusal end
-  if count >= options.items_limit then return http.error(507, "there are too many items") end
-  last_id, count = last_id + 1, count + 1
-  item.id, items[tostring(last_id)] = last_id, item
+  item.id = sure(store:increment "last id")
+  local key <const> = "item " .. item.id
+  sure(store:set(key, json.encode(item)))
+  if #sure(store:keys "item ") > options.items_limit then
+    sure(store:delete(key))
+    return http.error(507, "there are too many items")
+  end
   return http.created("/items/" .. item.id, item)
 end)
 
-app:get("/items/{id}", find)
+app:get("/items/{id}", function(request) return json.decode(find(request)) end)
 
 app:put("/items/{id}", function(request)
   local item <const>, refusal <const> = read_item(request)
   if not item then return refusal end
-  item.id = find(request).id -- not before: while the body comes it may be deleted
-  items[request.params.id] = item
+  local old
+  repeat
+    old = find(request)
+    item.id = json.decode(old).id
+  until sure(store:replace(key_of(request), old, json.encode(item))) -- not when it has been deleted meanwhile
   return item
 end)
 
 app:delete("/items/{id}", function(request)
-  items[tostring(find(request).id)], count = nil, count - 1
+  if sure(store:delete(key_of(request))) == 0 then refuse_missing() end
   return http.no_content()
 end)
 

@@ -1,6 +1,7 @@
 --- ZeroMQ: a REP socket that answers, and a publisher.
 ---   tcp://127.0.0.1:6789    REQ: what is said comes back as "Stop saying ..."
 ---   tcp://127.0.0.1:6790    SUB: hats for cats, one a second while somebody wants to know
+--- With workers the first one serves both alone, so that all subscribers hear the same.
 
 local log <const> = require "perigee.log"
 local service <const> = require "perigee.service"
@@ -10,6 +11,8 @@ local zeromq <const> = require "perigee.zeromq"
 local options <const> = service.options {
   listen = "tcp://127.0.0.1:6789", publish = "tcp://127.0.0.1:6790", interval = 1.0,
 }
+
+service.in_one_worker()
 
 local CATS <const> = { "siamese", "persian", "maine coon", "norwegian forest" }
 local HATS <const> = { "stovepipe", "bowler", "tam-o-shanter", "fedora" }

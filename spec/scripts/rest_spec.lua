@@ -42,7 +42,9 @@ describe("the rest script", function()
     assert.equal(404, curl(url .. "/items/1"))
     assert.equal(404, curl(url .. "/items/x"))
     assert.equal(201, (make_item(url, '{"name":"one"}')))
-    for _, id in ipairs { "0x1", "1e0", "01", "1.0", "%201" } do assert.equal(404, (curl(url .. "/items/" .. id))) end
+    for _, id in ipairs { "0x1", "1e0", "01", "1.0", "%201", ("1"):rep(600) } do
+      assert.equal(404, (curl(url .. "/items/" .. id)))
+    end
   end)
 
   it("makes, lists, reads, changes and deletes items", function()
@@ -77,6 +79,24 @@ describe("the rest script", function()
     local _ <close>, url <const> = start "--set rest.items_limit=1"
     assert.equal(201, make_item(url, '{"name":"one"}'))
     assert.equal(507, make_item(url, '{"name":"two"}'))
+  end)
+
+  it("has the same items at all workers, also when those have died, and after a reload", function()
+    local directory <close> = helper.directory { ["a"] = "" }
+    local control <const> = ("--control %s/control"):format(directory)
+    local _ <close>, url <const> = start("--workers 2 " .. control)
+    local function command(words)
+      return helper.run(("%s %s %s"):format(helper.binary, words, control))
+    end
+    for i = 1, 20 do assert.equal(i, select(2, make_item(url, '{"name":"one"}')).id) end
+    for pid in command("status --json"):gmatch '"pid":(%d+),"requests"' do os.execute("kill -9 " .. pid) end
+    for i = 1, 20 do assert.equal(200, (curl(url .. "/items/" .. i))) end
+    helper.eventually(function() return select(2, command "reload") == 0 end)
+    for i = 1, 20 do
+      assert.equal(204, (curl(url .. "/items/" .. i, "-X DELETE")))
+      assert.equal(404, (curl(url .. "/items/" .. i, [[-X PUT -d '{"name":"two"}']])))
+    end
+    assert.equal('{"items":[]}', select(2, curl(url .. "/items")))
   end)
 
   it("serves Python's http.client on one connection, and requests", function()

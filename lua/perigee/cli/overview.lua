@@ -6,6 +6,7 @@ local M <const> = {}
 
 ---@class perigee.cli.ServiceOverview
 ---@field name string
+---@field alone boolean? it is served by the first worker alone
 ---@field first integer? the oldest generation that serves in a worker
 ---@field last integer? the newest
 ---@field reloads integer
@@ -20,6 +21,7 @@ local function add(overview, service)
     overview.first = math.min(overview.first or number, number)
     overview.last = math.max(overview.last or number, number)
   end
+  overview.alone = overview.alone or service.elsewhere
   if service.age then overview.age = math.min(overview.age or math.huge, service.age) end
   overview.reloads = math.max(overview.reloads, service.reloads or 0)
   overview.failed_reloads = math.max(overview.failed_reloads, service.failed_reloads or 0)
@@ -64,7 +66,8 @@ end
 function M.service_rows(services)
   local rows <const> = { { "service", "generation", "since", "reloads", "connections", "tasks" } }
   for _, service in ipairs(services) do
-    rows[#rows + 1] = { service.name, generation_text(service), columns.duration(service.age), reloads_text(service),
+    local name <const> = service.alone and service.name .. " (worker 1)" or service.name
+    rows[#rows + 1] = { name, generation_text(service), columns.duration(service.age), reloads_text(service),
       tostring(service.connections), tostring(service.tasks) }
   end
   return rows, { [2] = true, [3] = true, [5] = true, [6] = true }

@@ -23,7 +23,7 @@ local DESCRIPTORS <const> = 1048576
 
 local function log_failures()
   core.on_failure(function(message, traceback, of)
-    log.of(of and of.name or "perigee").error(message, { traceback = traceback })
+    log.of(of and of.name or "perigee").failure(message, { traceback = traceback })
   end)
   listener.on_refused(function(address, count, reason)
     log.warn("clients are turned away", { address = tostring(address), count = count, reason = reason })
@@ -87,7 +87,7 @@ end
 local function be_worker(arguments, of)
   guard.start(arguments, of.report_number)
   local run <const> = new_run(arguments)
-  service.worker = of.number
+  service.worker, service.is_for_one_client = of.number, of.mode == "process"
   server.supplier = function(...) return of:supply(...) end
   watch_signals(run)
   system.on_signal("HUP", function() end) -- the supervisor gets one too, and reloads all

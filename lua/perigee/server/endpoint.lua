@@ -10,6 +10,7 @@ local targets <const> = require "perigee.server.targets"
 ---@field service string? whose it is
 ---@field sockets any[] listeners, or a datagram socket
 ---@field occurrence integer the first, second ... at its place: where the system chooses the port there may be several
+---@field is_alone boolean where there are workers, the first serves it alone
 ---@field is_aside boolean its service is being loaded: nothing is served by it yet
 ---@field source perigee.server.Endpoint? of the version before, whose place it takes
 ---@field supply perigee.server.Supply? who has given its sockets

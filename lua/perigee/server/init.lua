@@ -133,6 +133,7 @@ end
 ---@class perigee.server.Supply
 ---@field descriptors perigee.Descriptor[] listening, or bound for UDP
 ---@field options table? to be added to the user's
+---@field key string? what the supplier calls it
 ---@field opened fun(sockets: any[])? is told what became of the descriptors
 ---@field taken fun(endpoint: perigee.server.Endpoint)? is told when a newer version serves them, and as what
 
@@ -194,11 +195,14 @@ end
 
 local function new_endpoint(server, target, protocol)
   local generation <const> = server.generation
-  return endpoints.new(target, protocol, generation and generation.name, free_occurrence(server, target.place),
-    generation ~= nil and generation.replaces ~= nil)
+  local endpoint <const> = endpoints.new(target, protocol, generation and generation.name,
+    free_occurrence(server, target.place), generation ~= nil and generation.replaces ~= nil)
+  endpoint.is_alone = generation ~= nil and generation.is_alone
+  return endpoint
 end
 
 local OLD_CODE <const> = "serve: the service has been reloaded, and this is its old code"
+local ELSEWHERE <const> = "serve: the service has called in_one_worker, and this is another worker"
 
 --- A task of a version that is loaded aside has waited for its socket: that version may serve by now, or be over.
 local function catch_up(endpoint, generation)
@@ -267,6 +271,7 @@ end
 
 local function serve(urls, protocol, current)
   if current and current.is_over then return nil, OLD_CODE, "closed" end
+  if current and current.is_elsewhere then return nil, ELSEWHERE, "closed" end
   local found <const>, message <const>, code <const> = targets.resolve(urls, protocol)
   if not found then return nil, message, code end
   if current and current.is_over then return nil, OLD_CODE, "closed" end -- a name was looked up meanwhile

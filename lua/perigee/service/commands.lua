@@ -1,6 +1,7 @@
 --- What can be asked of a process that runs services, by its control socket or by its supervisor: each command takes
 --- the run and the request, and answers with plain data: { ok = true, ... }, or { ok = false, message =, code =, ... }.
 
+local core <const> = require "core.task"
 local traceback <const> = require "perigee.service.traceback"
 
 local M <const> = {}
@@ -41,7 +42,7 @@ end
 function M.protect(name, f, ...)
   local ok <const>, answer <const> = xpcall(f, traceback.handler, ...)
   if ok then return answer end
-  if type(answer) == "userdata" then error(answer, 0) end -- it was interrupted
+  if core.is_interruption(answer) then error(answer, 0) end
   return { ok = false, message = name .. ": " .. answer.message, traceback = answer.traceback, code = "failed" }
 end
 

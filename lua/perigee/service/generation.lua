@@ -30,6 +30,8 @@ local watchdog <const> = require "core.watchdog"
 ---@field began number when it took over, on the loop's clock
 ---@field state "loading"|"serving"|"draining"|"ended"
 ---@field loading boolean the main chunk runs
+---@field is_alone boolean where there are workers, it is served by the first alone
+---@field is_elsewhere boolean this is another worker than that: nothing of it is here
 ---@field is_over boolean newer code has taken its place, or it was thrown away
 ---@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
 local Generation <const> = { __name = "perigee.service.generation" }
@@ -60,6 +62,23 @@ function Generation:call_all(functions, on_failure)
   calling:join()
 end
 
+--- Ends the main chunk that calls this: the first worker serves this version alone. Whoever catches that can neither
+--- wait nor serve anything any more. Does not return.
+function Generation:leave_to_first()
+  self.is_elsewhere = true
+  self.scope:cancel()
+  core.sleep(0)
+end
+
+--- What the main chunk has begun before it has ended early is ended too.
+local function clear(self)
+  self.scope:cancel()
+  self.scope:join()
+  self:close_owned()
+  self.states, self.lives, self.stop_functions, self.reload_functions = {}, {}, {}, {}
+  return true
+end
+
 --- An option that was given to a script which has none was meant for something: say so.
 local function check_given(self)
   local name <const> = next(self.given)
@@ -75,6 +94,7 @@ local function run_main(self, chunk, seconds)
   local _, why, code = main:join(seconds)
   self.loading = false
   self.sources:settle()
+  if self.is_elsewhere then return clear(self) end
   if ok then return check_given(self) end
   if type(failure) == "table" then return nil, failure end
   if code == "timeout" then
@@ -196,7 +216,8 @@ function M.new(service, given, texts, together)
     replaced_with = together or {},
     servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
     owned = setmetatable({}, { __mode = "k" }),
-    began = core.now(), state = "loading", loading = false, is_over = false, checking = service.checking,
+    began = core.now(), state = "loading", loading = false, is_over = false, is_alone = false, is_elsewhere = false,
+    checking = service.checking,
   }, Generation)
   sources.owner = self -- so that it lasts as long as its globals do, which somebody may hold
   self.environment = environment(service.path, sources)

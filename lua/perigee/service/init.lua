@@ -6,6 +6,7 @@ local state <const> = require "perigee.service.state"
 
 local M <const> = {
   worker = 0, ---@type integer the number of this worker, 1 ...; 0: there is one process, without a supervisor
+  is_for_one_client = false, ---@type boolean the process ends with its client: --process-per-client
 }
 
 --- The version of a service that the running task belongs to; nil outside of services (in a spec, for one).
@@ -37,6 +38,22 @@ function M.path(name)
   local current <const> = M.current()
   local directory <const> = current and current.path:match "^(.*)/[^/]*$" or "."
   return directory .. "/" .. name
+end
+
+--- Where there are workers, only the first serves this script; in the others its main chunk ends here, and nothing of
+--- it is left: for a script whose clients are to meet in one memory. Returns where it is served, so also in a process
+--- without workers. To be called in the main chunk, before anything is served. With --process-per-client this raises.
+function M.in_one_worker()
+  local current <const> = M.current()
+  if not current then return end
+  if not current.loading then error("in_one_worker is to be called while the main chunk runs", 2) end
+  if #current.servers > 0 then error("in_one_worker is to be called before anything is served", 2) end
+  if M.is_for_one_client then
+    error(("in_one_worker: with --process-per-client each client has a process of its own, and the clients of %s are "
+      .. "to meet in one: run it with --workers, or without both"):format(current.path), 2)
+  end
+  current.is_alone = true
+  if M.worker > 1 then current:leave_to_first() end
 end
 
 local function check_function(name, value)

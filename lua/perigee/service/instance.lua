@@ -18,6 +18,7 @@ local LOAD_SECONDS <const> = 10
 ---@field failed_reloads integer
 ---@field attempted perigee.service.Files? of the last version that was loaded, or could not be
 ---@field has_ended boolean? nothing of it is left
+---@field first_is_over boolean the first worker's scripts have ended: what it was to serve alone has ended too
 ---@field cut integer tasks of old code that the drain deadline has ended
 ---@field load_seconds number for the main chunk of a version that is loaded aside
 ---@field changed any a waitlist that is woken when a server closes
@@ -105,14 +106,25 @@ function Service:tasks()
   return count
 end
 
+--- What the first worker serves alone has not ended here as long as that goes on.
+local function is_served(self, generation)
+  return generation:has_open_server() or generation.is_elsewhere and not self.first_is_over
+end
+
 --- Waits until nothing of it is left: no open server, no task.
 function Service:join()
   while true do
     local generation <const> = self.generation
-    while generation == self.generation and generation:has_open_server() do self.changed:wait() end
+    while generation == self.generation and is_served(self, generation) do self.changed:wait() end
     generation.scope:join()
-    if generation == self.generation and not generation:has_open_server() then return end
+    if generation == self.generation and not is_served(self, generation) then return end
   end
+end
+
+--- Is it served by the first worker alone, which this is not?
+---@return boolean
+function Service:is_elsewhere()
+  return self.generation ~= nil and self.generation.is_elsewhere and not self.has_ended
 end
 
 --- Closes its servers and calls what on_stop registered, each protected.
@@ -165,6 +177,7 @@ function M.new(path, given, dev)
     load_seconds = LOAD_SECONDS,
     changed = core.waitlist(),
     checking = false,
+    first_is_over = false,
   }, Service)
 end
 

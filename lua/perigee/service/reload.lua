@@ -93,19 +93,29 @@ function Plan:describe()
 end
 
 --- What the new versions were loaded from.
----@return { texts: table, options: table } the files of each service by path, and the options of each
+---@return { texts: table, options: table, elsewhere: table } the files of each service by path, the options of each,
+--- and see elsewhere
 function Plan:version()
   local texts <const>, options <const> = {}, {}
   for _, candidate in ipairs(self.candidates) do
     texts[candidate.name], options[candidate.name] = candidate.sources:found(), candidate.given
   end
-  return { texts = texts, options = options }
+  return { texts = texts, options = options, elsewhere = self:elsewhere() }
+end
+
+--- The services whose new versions the first worker is to serve alone, when this is another one.
+---@return table<string, true> by name
+function Plan:elsewhere()
+  local names <const> = {}
+  for _, candidate in ipairs(self.candidates) do names[candidate.name] = candidate.is_elsewhere or nil end
+  return names
 end
 
 --- What became of one service.
 ---@class perigee.service.Reloaded
 ---@field name string
 ---@field generation integer
+---@field alone boolean where there are workers, the first serves it alone
 ---@field opened string[] addresses that are served from now on
 ---@field closed string[] addresses that are served no more
 
@@ -155,7 +165,7 @@ function Plan:commit()
     local listeners <const> = listeners_of(candidate)
     local old <const> = candidate.service:commit(candidate)
     self.run:drain_generation(old)
-    services[i] = { name = candidate.name, generation = candidate.number,
+    services[i] = { name = candidate.name, generation = candidate.number, alone = candidate.is_alone,
       opened = addresses(listeners, "opened"), closed = addresses(listeners, "closed") }
   end
   return services
@@ -180,20 +190,21 @@ local function find_service(run, name)
     code = "unreachable" }
 end
 
---- Those that have ended by themselves have no place that could be taken.
-local function all_living(run)
+--- Those that have ended by themselves have no place that could be taken. Of a version, those that are in it: the first
+--- worker's, of which some may have ended there and not here.
+local function all_living(run, texts)
   local living <const> = {}
   for _, service in ipairs(run.services) do
-    if not service.has_ended then living[#living + 1] = service end
+    if not service.has_ended and (not texts or texts[service.name]) then living[#living + 1] = service end
   end
   return living
 end
 
-local function choose(run, names)
+local function choose(run, names, texts)
   if names ~= nil and type(names) ~= "table" then
     return nil, { message = "reload: a list of services was expected", code = "protocol" }
   end
-  if not names or #names == 0 then return all_living(run) end
+  if not names or #names == 0 then return all_living(run, texts) end
   local chosen <const>, seen <const> = {}, {}
   for _, name in ipairs(names) do
     local service <const>, failure <const> = find_service(run, name)
@@ -251,7 +262,7 @@ end
 ---@return perigee.service.Plan?
 ---@return perigee.service.Failure?
 function M.prepare(run, names, version)
-  local services <const>, unknown <const> = choose(run, names)
+  local services <const>, unknown <const> = choose(run, names, version and version.texts)
   if not services then return nil, unknown end
   local ready <const>, unready <const> = check_ready(run, services)
   if not ready then return nil, unready end
@@ -277,7 +288,8 @@ function M.tell(services, workers)
   for _, service in ipairs(services) do
     local logs <const> = log.of(service.name)
     logs.info("reloaded", { generation = service.generation, workers = workers })
-    for _, address in ipairs(service.opened) do logs.info("listening", { address = address, workers = workers }) end
+    local serving <const> = workers and service.alone and 1 or workers
+    for _, address in ipairs(service.opened) do logs.info("listening", { address = address, workers = serving }) end
     for _, address in ipairs(service.closed) do logs.info("listening no more", { address = address }) end
   end
 end

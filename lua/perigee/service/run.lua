@@ -1,6 +1,7 @@
 --- The services of one process, from load to end.
 
 local core <const> = require "core.task"
+local endings <const> = require "perigee.service.endings"
 local log <const> = require "perigee.log"
 local reload <const> = require "perigee.service.reload"
 local semaphore <const> = require "perigee.task.semaphore"
@@ -111,15 +112,31 @@ end
 -- Reloading.
 
 --- What the services were loaded from.
----@return { texts: table, options: table, generations: table } the files of each service by path, its options, and the
---- number of its generation
+---@return { texts: table, options: table, generations: table, elsewhere: table } the files of each service by path, its
+--- options, and the number of its generation; and see elsewhere
 function Run:version()
   local texts <const>, options <const>, generations <const> = {}, {}, {}
   for _, service in ipairs(self.services) do
     texts[service.name], options[service.name] = service.generation.sources:found(), service.given
     generations[service.name] = service.generation.number
   end
-  return { texts = texts, options = options, generations = generations }
+  return { texts = texts, options = options, generations = generations, elsewhere = self:elsewhere() }
+end
+
+--- The services that the first worker serves alone, when this is another one: of their files, it knows but some.
+---@return table<string, true> by name
+function Run:elsewhere()
+  local names <const> = {}
+  for _, service in ipairs(self.services) do names[service.name] = service:is_elsewhere() or nil end
+  return names
+end
+
+--- The scripts of the first worker have ended by themselves: what it was to serve alone is waited for no more.
+function Run:end_elsewhere()
+  for _, service in ipairs(self.services) do
+    service.first_is_over = true
+    service.changed:wake(math.huge)
+  end
 end
 
 --- They are to be loaded from this, not from the files as they are now.
@@ -252,6 +269,7 @@ function Run:finish(last)
   local deadline <const> = core.now() + self.drain
   stop_services(self)
   drain_services(self, deadline)
+  endings.wait()
   if last then last() end
   while core.counts().sending > 0 and core.now() < deadline do core.sleep(0.005) end
 end

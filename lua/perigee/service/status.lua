@@ -84,6 +84,7 @@ end
 local function describe(service, with_holders)
   local current <const> = service:current()
   return { name = service.name, path = service.path, generation = current and current.number,
+    alone = current and current.is_alone or nil, elsewhere = current and current.is_elsewhere or nil,
     reloads = service.reloads, failed_reloads = service.failed_reloads, cut = service.cut, tasks = service:tasks(),
     connections = connections_of(service), age = current and core.now() - current.began,
     alive = old_generations(service, with_holders) }

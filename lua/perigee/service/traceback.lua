@@ -1,5 +1,6 @@
 --- Tracebacks of scripts, without what the library does around them.
 
+local core <const> = require "core.task"
 local watchdog <const> = require "core.watchdog"
 
 local M <const> = {}
@@ -30,7 +31,7 @@ end
 ---@param value any
 ---@return { message: string, traceback: string }|userdata
 function M.handler(value)
-  if type(value) == "userdata" then return value end
+  if core.is_interruption(value) then return value end
   local lines <const> = {}
   for line in debug.traceback("", 2):gmatch "\n(\t[^\n]+)" do lines[#lines + 1] = line end
   local own <const> = trim(lines)

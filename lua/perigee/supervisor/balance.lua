@@ -57,11 +57,19 @@ function M.accept(supervisor, entry)
   return true
 end
 
---- Calls f(entry, number, socket) for the sockets that are a worker's own, but for those of UDP.
+--- Accepts what comes to a socket of a worker's own, which may be a listener already.
+local function accept_for(supervisor, entry, number)
+  local socket <const> = entry.held[number]
+  if socket.pause then socket:pause(false) else listen(supervisor, entry, number) end
+end
+
+--- Calls f(entry, number, socket) for the sockets that are a worker's own, but for those of UDP, and those that the
+--- first worker serves alone: its clients have nobody else, and wait for it.
 local function each_own(supervisor, worker, f)
   local listeners <const> = supervisor.listeners
   for _, entry in pairs(listeners.entries) do
-    for number, socket in pairs(not entry.shared and not entry.url:find "^udp:" and entry.held or {}) do
+    local is_own <const> = not entry.shared and not entry.alone and not entry.url:find "^udp:"
+    for number, socket in pairs(is_own and entry.held or {}) do
       if listeners:owner_of(number) == worker then f(entry, number, socket) end
     end
   end
@@ -71,9 +79,7 @@ end
 ---@param supervisor perigee.Supervisor
 ---@param worker integer
 function M.lend(supervisor, worker)
-  each_own(supervisor, worker, function(entry, number, socket)
-    if socket.pause then socket:pause(false) else listen(supervisor, entry, number) end
-  end)
+  each_own(supervisor, worker, function(entry, number) accept_for(supervisor, entry, number) end)
 end
 
 --- It is started again, and accepts its clients itself.
@@ -83,6 +89,33 @@ function M.reclaim(supervisor, worker)
   each_own(supervisor, worker, function(_, _, socket)
     if socket.pause then socket:pause() end
   end)
+end
+
+--- Where the first worker serves an entry alone, the kernel may still choose sockets that are others': clients are
+--- accepted here and passed on, and datagrams' sockets are closed; but what it has got itself, it accepts.
+local function settle_other(supervisor, entry, number, socket)
+  local owner <const> = supervisor.slots[supervisor.listeners:owner_of(number)]
+  local is_given <const> = entry.given and entry.given[number]
+  if not entry.alone or is_given then
+    if socket.pause and (is_given or owner.state ~= "waiting") then socket:pause() end
+  elseif not entry.url:find "^udp:" then
+    accept_for(supervisor, entry, number)
+  elseif not owner:has(entry) then -- it is not being prepared to serve it
+    socket:close()
+    entry.held[number] = nil
+  end
+end
+
+--- An entry is asked for now by versions that the first worker serves alone, or is no more.
+---@param supervisor perigee.Supervisor
+---@param entry perigee.supervisor.Entry
+function M.settle(supervisor, entry)
+  if entry.shared then return end
+  local others <const> = {}
+  for number, socket in pairs(entry.held) do
+    if supervisor.listeners:owner_of(number) ~= 1 then others[number] = socket end
+  end
+  for number, socket in pairs(others) do settle_other(supervisor, entry, number, socket) end
 end
 
 --- Accepts nothing any more, and waits until what is accepted has been passed on. The sockets stay open: workers that

@@ -6,7 +6,8 @@ local semaphore <const> = require "perigee.task.semaphore"
 
 ---@class perigee.supervisor.Deliveries
 ---@field channel perigee.process.Channel
----@field loads table<string, { sent: integer, ended: integer }> connections that were passed, by listener
+---@field loads table<string, { sent: integer, ended: integer, aside: boolean? }> connections that were passed, by
+--- listener; aside: a version that is being loaded is to serve it, and gets none yet
 ---@field pending table<integer, table> deliveries that the worker has not confirmed
 local Deliveries <const> = {}
 Deliveries.__index = Deliveries
@@ -15,16 +16,17 @@ Deliveries.__index = Deliveries
 ---@param id integer of the question
 ---@param entry perigee.supervisor.Entry
 ---@param sockets any[]
+---@param is_aside boolean? a version that is being loaded has asked
 ---@return true?
 ---@return string? message
-function Deliveries:give(id, entry, sockets)
+function Deliveries:give(id, entry, sockets, is_aside)
   local _ <close> = self.sending:acquire()
   self.channel:send("listening", id, #sockets, entry.key)
   for _, socket in ipairs(sockets) do
     local sent <const>, message <const> = self.channel:send_fd(socket)
     if not sent then return nil, message end
   end
-  self.loads[entry.key] = { sent = 0, ended = 0 }
+  self.loads[entry.key] = { sent = 0, ended = 0, aside = is_aside }
   return true
 end
 
@@ -41,7 +43,7 @@ end
 ---@return boolean
 function Deliveries:has_room(entry)
   local counts <const> = self.loads[entry.key]
-  return counts ~= nil and counts.sent - counts.ended < (entry.limit or math.huge)
+  return counts ~= nil and not counts.aside and counts.sent - counts.ended < (entry.limit or math.huge)
 end
 
 --- The worker tells how many of the connections of a listener have ended.
@@ -57,14 +59,28 @@ function Deliveries:refuse(key)
   self.loads[key] = nil
 end
 
---- Sends the socket, and waits until the worker says that it has it.
-local function deliver(self, entry, socket)
+--- The versions that were loaded aside serve now.
+function Deliveries:commit()
+  for _, counts in pairs(self.loads) do counts.aside = nil end
+end
+
+--- The versions that were loaded aside are thrown away.
+function Deliveries:roll_back()
+  for key, counts in pairs(self.loads) do
+    if counts.aside then self.loads[key] = nil end
+  end
+end
+
+local function send(self, entry, socket, number)
+  return self.channel:send_fd(socket) and self.channel:send("connection", entry.key, number)
+end
+
+--- Sends the socket, and waits until the worker says that it has it; unless the worker gets no more meanwhile.
+local function deliver(self, entry, socket, counts)
   local number <const>, delivery <const> = self.count + 1, { waiting = core.waitlist() }
   self.count, self.pending[number] = number, delivery
   local place <close> = self.sending:acquire()
-  if not (self.channel:send_fd(socket) and self.channel:send("connection", entry.key, number)) then
-    delivery.outcome = false
-  end
+  if self.loads[entry.key] ~= counts or not send(self, entry, socket, number) then delivery.outcome = false end
   place:release()
   while delivery.outcome == nil do delivery.waiting:wait() end
   self.pending[number] = nil
@@ -87,8 +103,8 @@ end
 function Deliveries:pass(entry, socket, is_counted)
   local counts <const> = self.loads[entry.key]
   counts.sent = counts.sent + 1
-  local passed <const> = not self.is_closed and deliver(self, entry, socket)
-  if not passed then self:refuse(entry.key) end
+  local passed <const> = not self.is_closed and deliver(self, entry, socket, counts)
+  if not passed and self.loads[entry.key] == counts then self:refuse(entry.key) end
   if passed and not is_counted then counts.sent = counts.sent - 1 end
   return passed
 end

@@ -60,21 +60,24 @@ end
 function Supervisor:on_loaded(slot)
   self.shown = {}
   slot.first_failed = false
+  if self.slots[1].has_finished then slot:tell_first_is_over() end
   self.changed:wake(math.huge)
   if self.ready or not all_loaded(self) then return end
   self.ready = true
   self.scope:spawn(self.on_ready, self)
 end
 
---- Its scripts could not be loaded: when that is so with all, or this is an upgrade, there is no point in going on.
+--- Its scripts could not be loaded: when that is so with all, or with one that it was to serve alone, or this is an
+--- upgrade, there is no point in going on.
 ---@param slot perigee.supervisor.Slot
 ---@param outcome table
 function Supervisor:on_load_failure(slot, outcome)
   report.failure(self, slot, outcome)
   slot.first_failed = not slot.has_loaded
-  local hopeless = not self.ready
+  local hopeless = true
   for _, other in ipairs(self.slots) do hopeless = hopeless and other.first_failed end
-  if hopeless or self.predecessor and not self.ready then
+  hopeless = hopeless or slot.failure ~= nil and slot.failure.alone
+  if hopeless and not self.ready or self.predecessor and not self.ready then
     self.failed = slot.failure and slot.failure.message or outcome.reason or "a worker ended before it had loaded"
     self.stopping = true
   end
@@ -87,6 +90,9 @@ function Supervisor:on_ended(slot)
       if other == slot then table.remove(self.slots, i) break end
     end
     self:keep_spare()
+  end
+  if self.mode ~= "process" and slot.number == 1 and slot.has_finished then
+    for _, other in ipairs(self.slots) do other:tell_first_is_over() end
   end
   self.changed:wake(math.huge)
 end
@@ -306,7 +312,7 @@ function M.new(arguments, predecessor)
     slots = {}, listeners = listeners.new(arguments.workers or 1, mode ~= "shared"), predecessor = predecessor,
     manager = systemd.manager(), tickets = predecessor and predecessor.tickets or tls.ticket_secret(),
     watches = arguments.watch, config = arguments.config, attempted = {},
-    version = { number = 0, texts = {}, options = {}, generations = {} }, reloading = semaphore(1),
+    version = { number = 0, texts = {}, options = {}, generations = {}, elsewhere = {} }, reloading = semaphore(1),
     scope = core.scope(), changed = core.waitlist(), ready = false, stopping = false, handed_over = false, shown = {},
     started = 1, turn = 0, began = core.now() }, Supervisor)
   if mode ~= "shared" then

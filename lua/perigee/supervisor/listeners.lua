@@ -11,6 +11,7 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field options table of the socket
 ---@field limit integer? connections that a worker may have there
 ---@field aside boolean? it is for a version that is being loaded: nobody is passed yet
+---@field alone boolean? the first worker serves it alone
 
 ---@class perigee.supervisor.Entry: perigee.supervisor.Request
 ---@field key string its own, whatever it is asked for by
@@ -18,6 +19,8 @@ local sockets <const> = require "perigee.supervisor.sockets"
 ---@field address string where it is bound
 ---@field shared boolean all workers have the same sockets; otherwise each has its own, which share a port
 ---@field foreign boolean somebody else has bound them, and minds their files
+---@field given table<integer, true>? which of those `held` the first worker has got, also such as are others'
+---@field left boolean? it is not known whether the first worker, which was not there at a reload, will serve it
 ---@field number integer counts the entries
 ---@field held table<integer, any> descriptors or listeners; by the number of the worker, but for more than there are
 
@@ -106,6 +109,33 @@ local function new_entry(self, request, number, word)
   return entry
 end
 
+--- The version that serves now may ask for it by other words, and speak something else there.
+local function rename(self, entry, request)
+  entry.url, entry.limit, entry.service, entry.occurrence = request.url, request.limit, request.service,
+    request.occurrence
+  entry.alone = request.alone
+  entry.word, entry.address = word_of(request), address_of(request.url, select(2, next(entry.held)))
+  self.serving[entry.word] = entry.key
+end
+
+--- Nobody knows by what words the first worker will ask for what was left to it: but it has an address.
+local function find_left(self, request)
+  local place <const> = sockets.place_of_url(request.url)
+  for _, entry in pairs(self.entries) do
+    local is_it <const> = entry.left and entry.service == request.service
+    if is_it and sockets.place_of_url(entry.address) == place then return entry end
+  end
+end
+
+--- What a worker asks for that is there already. Versions that are being loaded ask by their own words; but what the
+--- first worker has had alone, the others do not know that they could adopt.
+local function find_known(self, request, number, is_late)
+  local word <const> = word_of(request)
+  local serving <const> = self.entries[self.serving[word]]
+  if not request.aside or is_late then return serving or find_left(self, request) end
+  return self.entries[self.loading[word]] or serving and serving.alone and number > 1 and serving or nil
+end
+
 --- The entry of a request; its first socket is bound now, if it has none yet.
 ---@param request perigee.supervisor.Request
 ---@param number integer of the worker that asks
@@ -117,7 +147,9 @@ function Listeners:find(request, number, is_late)
   local _ <close> = self.binding:acquire()
   local word <const> = word_of(request)
   local keys <const> = request.aside and not is_late and self.loading or self.serving
-  if self.entries[keys[word]] then return self.entries[keys[word]] end
+  local known <const> = find_known(self, request, number, is_late)
+  if known and not request.aside then rename(self, known, request) end
+  if known then return known end
   local entry <const>, message <const>, code <const> = new_entry(self, request, number, word)
   if not entry then return nil, message, code end
   self.bound = self.bound + 1
@@ -143,27 +175,32 @@ function Listeners:owner_of(index)
   return (index - 1) % self.workers + 1
 end
 
-local function of_worker(self, entry, number)
-  local list <const> = {}
+--- Those of an entry that a worker is to have, and which they are.
+local function of_worker(self, entry, number, is_alone)
+  local list <const>, given <const> = {}, {}
   for index, socket in pairs(entry.held) do
-    if self:owner_of(index) == number then list[#list + 1] = socket end
+    if entry.shared or is_alone or self:owner_of(index) == number then
+      list[#list + 1], given[index] = socket, true
+    end
   end
-  return list
+  return list, given
 end
 
 --- The sockets of an entry that a worker is to serve.
 ---@param entry perigee.supervisor.Entry
 ---@param number integer of the worker
+---@param is_alone boolean? it is the only one
 ---@return any[]? sockets
 ---@return string? message
 ---@return string? code
-function Listeners:sockets_of(entry, number)
-  if entry.shared then return { table.unpack(entry.held) } end
-  if #of_worker(self, entry, number) == 0 then
+function Listeners:sockets_of(entry, number, is_alone)
+  if #of_worker(self, entry, number, is_alone) == 0 then
     local bound <const>, message <const>, code <const> = bind_own(self, entry, number)
     if not bound then return nil, message, code end
   end
-  return of_worker(self, entry, number)
+  local list <const>, given <const> = of_worker(self, entry, number, is_alone)
+  if number == 1 then entry.given = given end
+  return list
 end
 
 --- Keeps a socket until somebody asks for its address.
@@ -195,12 +232,31 @@ function Listeners:export()
   return records, list
 end
 
---- The version that serves now may ask for it by other words, and speak something else there.
-local function rename(self, entry, request)
-  entry.url, entry.limit, entry.service, entry.occurrence = request.url, request.limit, request.service,
-    request.occurrence
-  entry.word, entry.address = word_of(request), address_of(request.url, select(2, next(entry.held)))
-  self.serving[entry.word] = entry.key
+--- The first worker cannot tell now what it serves of these services, which it serves alone: nobody knows whether their
+--- addresses are served still. They stay until it has loaded.
+---@param services table<string, true> by name
+function Listeners:leave(services)
+  for _, entry in pairs(self.entries) do entry.left = services[entry.service] end
+end
+
+--- The first worker has loaded: what was left to it, and it has not asked for, is closed.
+---@param is_asked fun(entry: perigee.supervisor.Entry): boolean
+function Listeners:close_left(is_asked)
+  local used <const> = {}
+  for key, entry in pairs(self.entries) do
+    used[key] = not entry.left or is_asked(entry) or nil
+    entry.left = nil
+  end
+  self:keep(used, self.bound)
+end
+
+--- Versions that are being loaded take these over from those that serve: other workers that are to have them may not
+--- serve them yet, and ask for them.
+---@param requests table<string, perigee.supervisor.Request> by key, how the new versions ask for them
+function Listeners:adopt(requests)
+  for key, request in pairs(requests) do
+    if self.entries[key] then self.loading[word_of(request)] = key end
+  end
 end
 
 --- The versions that were being loaded serve now.
@@ -210,9 +266,24 @@ function Listeners:commit(served)
   self.loading = {}
   for _, entry in pairs(self.entries) do entry.aside = nil end
   if #served > 0 then self.serving = {} end
+  for key, entry in pairs(self.entries) do
+    if entry.left then self.serving[entry.word] = key end
+  end
   for _, requests in ipairs(served) do
     for key, request in pairs(requests) do
       if self.entries[key] then rename(self, self.entries[key], request) end
+    end
+  end
+end
+
+--- A worker that was late has taken its new versions over, too.
+---@param requests table<string, perigee.supervisor.Request> by key, how each of its addresses is asked for now
+function Listeners:follow(requests)
+  for key, request in pairs(requests) do
+    local entry <const> = self.entries[key]
+    if entry then
+      rename(self, entry, request)
+      entry.aside = nil
     end
   end
 end
@@ -240,7 +311,8 @@ end
 ---@param before integer of how many that were bound first this is known
 function Listeners:keep(used, before)
   for key, entry in pairs(self.entries) do
-    if not used[key] and entry.number <= before then
+    local is_left <const> = entry.left and not entry.aside
+    if not used[key] and not is_left and entry.number <= before then
       withdraw(entry)
       close_entry(entry, false)
       self.entries[key] = nil

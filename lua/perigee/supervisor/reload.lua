@@ -2,6 +2,7 @@
 --- commit. The first reads the files, the others get what it has read, and so do those that are started later.
 
 local at_once <const> = require "perigee.supervisor.at_once"
+local balance <const> = require "perigee.supervisor.balance"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local reload <const> = require "perigee.service.reload"
@@ -16,6 +17,8 @@ local M <const> = {}
 ---@field texts table<string, table<string, string>>
 ---@field options table<string, table<string, string>>
 ---@field generations table<string, integer> the numbers that the services' generations have
+---@field elsewhere table<string, true> services that the first worker serves alone, while only others have told their
+--- files, of which they know but some
 
 local function failure(message, code)
   return { ok = false, message = "reload: " .. message, code = code }
@@ -40,6 +43,17 @@ local function failed(answers)
   for _, answer in ipairs(answers) do
     if not answer.ok then return answer end
   end
+end
+
+--- What the first worker serves alone only it can tell: when it has not, the others' services that are elsewhere are
+--- left to it.
+local function leave_to_first(supervisor, slots, answers)
+  local services <const>, has_told = {}, supervisor.slots[1].has_finished
+  for i, answer in ipairs(answers) do
+    has_told = has_told or slots[i].number == 1 and answer.served ~= nil
+    for name in pairs(answer.elsewhere or {}) do services[name] = true end
+  end
+  supervisor.listeners:leave(has_told and {} or services)
 end
 
 --- Sockets that no worker has any more are closed: those of addresses that the new versions do not serve, or that were
@@ -67,12 +81,21 @@ local function kill_failed(supervisor, slots, answers)
   end
 end
 
+local function settle_all(supervisor)
+  if supervisor.mode ~= "shared" then return end
+  for _, entry in pairs(supervisor.listeners.entries) do balance.settle(supervisor, entry) end
+end
+
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
 local function roll_back(supervisor, slots, request)
   local has_certificates <const> = not request.services and not request.dry_run
   local before <const> = supervisor.listeners.bound
   supervisor.listeners:roll_back()
-  close_unused(supervisor, ask_all(slots, "rollback", { certificates = has_certificates }), before)
+  for _, slot in ipairs(slots) do slot:roll_back() end
+  local answers <const> = ask_all(slots, "rollback", { certificates = has_certificates })
+  leave_to_first(supervisor, slots, answers)
+  close_unused(supervisor, answers, before)
+  settle_all(supervisor)
 end
 
 --- All load aside. Returns their answers, or what went wrong; then nothing has changed.
@@ -81,6 +104,7 @@ local function prepare(supervisor, slots, request)
   local others <const> = table.move(slots, 2, #slots, 1, {})
   local answers = { first }
   if first.ok then
+    supervisor.listeners:adopt(first.adopted)
     table.move(ask_all(others, "prepare", { services = request.services, version = first.version }), 1, #others, 2,
       answers)
   end
@@ -100,20 +124,36 @@ local function follow_late(supervisor)
   end
 end
 
+--- Those that leave services to the first worker with their new versions get no more connections for them.
+local function spare_others(supervisor, slots, prepared)
+  for _, entry in pairs(supervisor.listeners.entries) do
+    for i, answer in ipairs(prepared) do
+      if answer.elsewhere[entry.service] then slots[i]:spare(entry) end
+    end
+  end
+end
+
 --- From here on a worker that is started runs the new versions, so that one that dies now does no harm.
-local function commit(supervisor, slots, request, version)
-  local current <const> = supervisor.version
+local function commit(supervisor, slots, request, prepared)
+  local current <const>, version <const> = supervisor.version, prepared[1].version
   current.number = current.number + 1
   for name, texts in pairs(version.texts) do
     current.texts[name], current.generations[name] = texts, current.generations[name] + 1
+    current.elsewhere[name] = version.elsewhere[name]
   end
   for name, options in pairs(version.options) do current.options[name] = options end
   for _, slot in ipairs(slots) do slot.version = current.number end
+  spare_others(supervisor, slots, prepared)
   local before <const> = supervisor.listeners.bound
   local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
   local served <const> = {}
-  for _, answer in ipairs(answers) do served[#served + 1] = answer.served end
+  for i, answer in ipairs(answers) do
+    served[#served + 1] = answer.served
+    if answer.served then slots[i]:commit() end
+  end
+  leave_to_first(supervisor, slots, answers)
   supervisor.listeners:commit(served)
+  settle_all(supervisor)
   kill_failed(supervisor, slots, answers)
   close_unused(supervisor, answers, before)
   follow_late(supervisor)
@@ -149,9 +189,11 @@ local function run(supervisor, request)
   if not answers then return problem end
   if request.dry_run then
     roll_back(supervisor, slots, request)
+    local name <const> = next(answers[1].elsewhere)
+    if name then return failure(("worker 1, which alone serves %s, does not serve now"):format(name), "closed") end
     return { ok = true, plan = answers[1].plan, workers = #slots }
   end
-  return commit(supervisor, slots, request, answers[1].version)
+  return commit(supervisor, slots, request, answers)
 end
 
 local function report(answer)
@@ -200,11 +242,26 @@ function M.catch_up(supervisor, slot)
   if slot.version == version.number or slot.state ~= "serving" or slot.is_spent then return end
   slot.version, slot.is_late = version.number, true
   local prepared <const> = slot:ask("prepare", { version = version })
-  local committed <const> = prepared.ok and slot:ask("commit", {}).ok
+  if prepared.ok then spare_others(supervisor, { slot }, { prepared }) end
+  local committed <const> = prepared.ok and slot:ask("commit", {}) or prepared
   slot.is_late = false
-  if committed or slot.state ~= "serving" then return end
-  log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = prepared.message })
+  if committed.ok then
+    supervisor.listeners:follow(committed.served)
+    slot:commit()
+    return settle_all(supervisor)
+  end
+  if slot.state ~= "serving" then return end
+  log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = committed.message })
   slot:kill()
+end
+
+--- Only the first worker has told all files of what it serves alone.
+local function complete(current, version)
+  for name in pairs(current.elsewhere) do
+    if version.texts[name] and not version.elsewhere[name] then
+      current.texts[name], current.elsewhere[name] = version.texts[name], nil
+    end
+  end
 end
 
 --- A worker has loaded for the first time.
@@ -215,10 +272,12 @@ function M.on_loaded(supervisor, slot, version)
   local current <const> = supervisor.version
   if current.number == 0 and version then
     current.number, current.texts, current.options = 1, version.texts, version.options
-    current.generations = version.generations
+    current.generations, current.elsewhere = version.generations, version.elsewhere
     for _, other in ipairs(supervisor.slots) do other.version = 1 end
   elseif slot.version ~= current.number then
     supervisor.scope:spawn(M.catch_up, supervisor, slot)
+  elseif version then
+    complete(current, version)
   end
 end
 

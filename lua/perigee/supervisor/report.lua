@@ -30,7 +30,8 @@ function M.listening(supervisor)
   for _, entry in pairs(supervisor.listeners.entries) do names[#names + 1] = entry end
   table.sort(names, function(a, b) return a.key < b.key end)
   for _, entry in ipairs(names) do
-    log.of(entry.service).info("listening", { address = entry.address, workers = supervisor.listeners.workers })
+    log.of(entry.service).info("listening", { address = entry.address,
+      workers = entry.alone and 1 or supervisor.listeners.workers })
   end
 end
 

@@ -1,5 +1,6 @@
 --- A worker as its supervisor sees it: a process that is started again when it dies.
 
+local balance <const> = require "perigee.supervisor.balance"
 local connected <const> = require "perigee.process.connected"
 local core <const> = require "core.task"
 local deliveries <const> = require "perigee.supervisor.deliveries"
@@ -43,8 +44,8 @@ Slot.__index = Slot
 local handlers <const> = {}
 
 --- A worker that waits for what cannot be sent would do so for ever.
-local function give(self, id, entry, sockets)
-  local given <const>, message <const> = self.deliveries:give(id, entry, sockets)
+local function give(self, id, entry, sockets, is_aside)
+  local given <const>, message <const> = self.deliveries:give(id, entry, sockets, is_aside)
   if given or self.supervisor.stopping then return end
   log.error("the worker gets no sockets: it is killed", { worker = self.number, reason = message })
   self:kill()
@@ -55,13 +56,15 @@ function handlers.listen(self, channel, id, request)
   if self.supervisor.stopping then return channel:send("failed", id, "the supervisor is stopping", "closed") end
   local entry, sockets, message, code
   entry, message, code = listeners:find(request, self.number, self.is_late)
-  if entry then sockets, message, code = listeners:sockets_of(entry, self.number) end
+  if entry then sockets, message, code = listeners:sockets_of(entry, self.number, request.alone) end
   if not sockets then return channel:send("failed", id, message, code) end
-  give(self, id, entry, sockets)
+  give(self, id, entry, sockets, request.aside)
+  if self.supervisor.mode == "shared" then balance.settle(self.supervisor, entry) end
 end
 
 function handlers.loaded(self, _, version)
   self.state, self.has_loaded = "serving", true
+  if self.number == 1 then self.supervisor.listeners:close_left(function(entry) return self:has(entry) end) end
   reload.on_loaded(self.supervisor, self, version)
   self.supervisor:on_loaded(self)
 end
@@ -73,8 +76,8 @@ function handlers.ask(self, channel, id, _, request)
   end)
 end
 
-function handlers.failed(self, _, service, message, traceback)
-  self.failure = { service = service, message = message, traceback = traceback }
+function handlers.failed(self, _, service, failure)
+  self.failure = { service = service, message = failure.message, traceback = failure.traceback, alone = failure.alone }
 end
 
 function handlers.finished(self)
@@ -119,6 +122,29 @@ end
 ---@return boolean
 function Slot:has_room(entry)
   return self.state == "serving" and not self.is_spent and not entry.aside and self.deliveries:has_room(entry)
+end
+
+--- Has its process got the sockets of this listener?
+---@param entry perigee.supervisor.Entry
+---@return boolean
+function Slot:has(entry)
+  return self.deliveries ~= nil and self.deliveries.loads[entry.key] ~= nil
+end
+
+--- It gets no more connections for this listener.
+---@param entry perigee.supervisor.Entry
+function Slot:spare(entry)
+  if self.deliveries then self.deliveries:refuse(entry.key) end
+end
+
+--- The versions that were loaded aside serve now.
+function Slot:commit()
+  if self.deliveries then self.deliveries:commit() end
+end
+
+--- They are thrown away.
+function Slot:roll_back()
+  if self.deliveries then self.deliveries:roll_back() end
 end
 
 --- Passes a connection on. When that fails, nobody has touched it, and this process gets no more.
@@ -245,6 +271,11 @@ end
 local function tell(self, kind)
   local child <const> = self.child
   if child and child.is_running then self.supervisor.scope:spawn(child.channel.send, child.channel, kind) end
+end
+
+--- Tells it that the scripts of the first worker have ended by themselves.
+function Slot:tell_first_is_over()
+  tell(self, "first_is_over")
 end
 
 --- Tells it to stop; one that waits is not started any more.

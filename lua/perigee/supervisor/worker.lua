@@ -87,7 +87,7 @@ end
 local function describe(endpoint)
   local url <const> = tostring(endpoint.target.at)
   return { service = endpoint.service, url = url, occurrence = endpoint.occurrence,
-    limit = (endpoint.target.options or {}).max_connections }
+    limit = (endpoint.target.options or {}).max_connections, alone = endpoint.is_alone or nil }
 end
 
 local function new_claim(self, key, request)
@@ -107,9 +107,25 @@ function Worker:supply(endpoint)
   local descriptors <const>, key <const>, code <const> = ask(self, request)
   if not descriptors then return nil, key, code end
   local claim <const> = new_claim(self, key, request)
-  return { descriptors = descriptors, options = server_options(self, url),
+  return { descriptors = descriptors, options = server_options(self, url), key = key,
     opened = function(opened) self:take(claim, opened) end,
     taken = function(newer) claim.request = describe(newer) end }
+end
+
+--- The addresses that versions which are loaded aside take over from those that serve.
+---@param plan perigee.service.Plan
+---@return table<string, perigee.supervisor.Request> by key, how the new versions ask for them
+function Worker.adopted(plan)
+  local requests <const> = {}
+  for _, candidate in ipairs(plan.candidates) do
+    for _, server in ipairs(candidate.servers) do
+      for _, endpoint in ipairs(server.is_open and server.endpoints or {}) do
+        local key <const> = endpoint.source and endpoint.supply and endpoint.supply.key
+        if key then requests[key] = describe(endpoint) end
+      end
+    end
+  end
+  return requests
 end
 
 function Worker:take(claim, opened)
@@ -213,6 +229,10 @@ function handlers.stop(self)
   self.run:request_stop()
 end
 
+function handlers.first_is_over(self)
+  self.run:end_elsewhere()
+end
+
 function handlers.drain(self)
   self.run:request_stop(true)
 end
@@ -229,7 +249,9 @@ end
 --- Tells the supervisor how the loading goes.
 function Worker:report()
   local function failed(service, failure)
-    self.channel:send("failed", service.name, failure.message, failure.traceback)
+    local version <const> = service:current()
+    self.channel:send("failed", service.name, { message = failure.message, traceback = failure.traceback,
+      alone = version and version.is_alone })
     self.channel:flush()
   end
   local function loaded()
