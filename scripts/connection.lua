@@ -4,6 +4,7 @@
 ---   proxy = RPCProxy(Client(('localhost', 17000), authkey=b'peekaboo')); print(proxy.add(2, 3))
 
 local connection <const> = require "perigee.connection"
+local log <const> = require "perigee.log"
 local rpc <const> = require "perigee.rpc"
 local service <const> = require "perigee.service"
 
@@ -17,7 +18,9 @@ local options <const> = service.options {
 local function echo(peer)
   for value in peer:messages() do
     local sent <const>, message <const> = peer:send(value)
-    if not sent then error(message, 0) end
+    if not sent then
+      return log.refusal("a value was not sent back", { peer = tostring(peer.conn.peer), reason = message })
+    end
   end
 end
 

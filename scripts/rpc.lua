@@ -24,8 +24,10 @@ local function check_numbers(...)
   end
 end
 
+--- Names are text: others could not be told by `keys` in JSON.
 local function check_name(name)
-  if type(name) ~= "string" then error(rpc.fault(rpc.codes.INVALID_PARAMETERS, "the name of a key is a string")) end
+  if type(name) == "string" and utf8.len(name) then return end
+  error(rpc.fault(rpc.codes.INVALID_PARAMETERS, "the name of a key is a string of UTF-8"))
 end
 
 local function missing(name)

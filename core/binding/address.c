@@ -28,11 +28,22 @@ static struct address_object *check_object(lua_State *L, struct address_object *
     return copy;
 }
 
+/* The text for a message: without the user and the password that somebody has put there. */
+static const char *push_public(lua_State *L, const char *text) {
+    const char *begin = strstr(text, "://"), *end = strrchr(text, '@');
+    if (!begin || !end || end < begin) return lua_pushstring(L, text);
+    lua_pushlstring(L, text, (size_t)(begin - text) + strlen("://"));
+    lua_pushstring(L, end + 1);
+    lua_concat(L, 2);
+    return lua_tostring(L, -1);
+}
+
 void address_check(lua_State *L, int argument, struct address *address) {
     size_t length;
     const char *reason, *text = luaL_tolstring(L, argument, &length);
     if (!address_test(L, argument)) luaL_checktype(L, argument, LUA_TSTRING);
-    if (address_parse(address, text, length, &reason) < 0) luaL_error(L, "address '%s': %s", text, reason);
+    if (address_parse(address, text, length, &reason) < 0)
+        luaL_error(L, "address '%s': %s", push_public(L, text), reason);
     lua_pop(L, 1);
 }
 
@@ -76,7 +87,7 @@ static int parse(lua_State *L) {
     const char *reason, *text = luaL_checklstring(L, 1, &length);
     struct address address;
     if (address_parse(&address, text, length, &reason) < 0)
-        return support_fail(L, "protocol", "address '%s': %s", text, reason);
+        return support_fail(L, "protocol", "address '%s': %s", push_public(L, text), reason);
     lua_createtable(L, 0, 4);
     lua_pushstring(L, scheme_name(address.scheme));
     lua_setfield(L, -2, "scheme");

@@ -31,6 +31,10 @@ struct msgpack_options {
 int msgpack_decode(lua_State *L, const struct msgpack_options *options, const unsigned char *bytes, size_t length,
                    const char **code);
 
+/* Pushes what a whole message begins with that cannot be decoded: three values, each an integer or a string; nil for what
+ * is neither and for all behind it. Returns their count. */
+int msgpack_push_start(lua_State *L, const unsigned char *bytes, size_t length);
+
 /* Reads the options at `index`, a table or nothing; `names` are those that may be there. */
 void msgpack_options_read(lua_State *L, int index, const char *const *names, struct msgpack_options *options);
 

@@ -97,6 +97,33 @@ static int decode_call(struct msgpack_decoder *decoder) {
     return count < 0 || msgpack_decoder_close(decoder) < 0 ? -1 : 3 + count;
 }
 
+/* What a message begins with that cannot be decoded as a whole. */
+
+enum { START = 3 };
+
+/* Pushes the next element when it is an integer or a text, else nil; then nothing is known of those behind it. */
+static int push_start(struct msgpack_decoder *decoder) {
+    enum msgpack_kind kind = decoder->values ? msgpack_heads[*decoder->at].kind : MSGPACK_NEVER;
+    int top = lua_gettop(decoder->L);
+    decoder->values--;
+    int is_plain = (kind == MSGPACK_SCALAR || kind == MSGPACK_TEXT) && msgpack_decoder_value(decoder) == 0;
+    if (is_plain && (kind == MSGPACK_TEXT || lua_isinteger(decoder->L, -1))) return 1;
+    lua_settop(decoder->L, top);
+    lua_pushnil(decoder->L);
+    return 0;
+}
+
+int msgpack_push_start(lua_State *L, const unsigned char *bytes, size_t length) {
+    struct msgpack_decoder decoder = {.L = L, .at = bytes, .end = bytes + length, .levels = 1};
+    int base = lua_gettop(L), is_known;
+    uint32_t size;
+    luaL_checkstack(L, MSGPACK_WORKING, "MessagePack");
+    is_known = open_array(&decoder, &size) == 0;
+    for (int i = 0; i < START && is_known; i++) is_known = push_start(&decoder);
+    lua_settop(L, base + START);
+    return START;
+}
+
 /* Returns how many values, or -1. */
 static int decode_message(struct msgpack_decoder *decoder) {
     int count = 1;

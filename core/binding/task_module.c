@@ -142,12 +142,27 @@ static int task_tidy(lua_State *L) {
     return 0;
 }
 
+/* task.is_interruption(value) -> boolean */
+static int task_is_interruption(lua_State *L) {
+    luaL_checkany(L, 1);
+    lua_pushboolean(L, interruption_test(L, 1) != INTERRUPTION_NONE);
+    return 1;
+}
+
 int luaopen_core_task(lua_State *L) {
-    static const luaL_Reg functions[] = {
-        {"spawn", spawn},        {"sleep", task_sleep},     {"deadline", task_deadline},
-        {"now", task_now},       {"context", task_context}, {"on_failure", task_on_failure},
-        {"follow", task_follow}, {"counts", task_counts},   {"totals", task_totals},
-        {"trim", task_trim},     {"tidy", task_tidy},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"spawn", spawn},
+                                         {"sleep", task_sleep},
+                                         {"deadline", task_deadline},
+                                         {"now", task_now},
+                                         {"context", task_context},
+                                         {"on_failure", task_on_failure},
+                                         {"follow", task_follow},
+                                         {"counts", task_counts},
+                                         {"totals", task_totals},
+                                         {"trim", task_trim},
+                                         {"tidy", task_tidy},
+                                         {"is_interruption", task_is_interruption},
+                                         {NULL, NULL}};
     interruption_open(L);
     task_handle_open(L);
     luaL_newlib(L, functions);

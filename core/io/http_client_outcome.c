@@ -29,6 +29,7 @@ static void describe_fault(struct http_transfer *transfer) {
     case FAULT_STALE:
     case FAULT_REPEAT: describe(transfer, "closed", NO_ANSWER); return;
     case FAULT_STATUS_LINE: describe(transfer, "protocol", "the answer does not begin with an HTTP status"); return;
+    case FAULT_LENGTHS: describe(transfer, "protocol", "the answer has two lengths that differ"); return;
     case FAULT_HEAD_LIMIT: describe_limit(transfer, "head", transfer->head_limit); return;
     case FAULT_BODY_LIMIT: describe_limit(transfer, "body", transfer->body_limit); return;
     case FAULT_MEMORY: describe(transfer, "limit", "not enough memory for the answer"); return;
@@ -84,8 +85,11 @@ static void describe_broken(struct http_transfer *transfer, const char *why) {
     else describe(transfer, strstr(why, "chunked-encoding") ? "protocol" : "closed", why);
 }
 
-/* libcurl says this of a line of more than 100 KB as well. */
+/* libcurl says this of a line of more than 100 KB as well, and of a request whose head has more than a MiB. */
 static const char *memory_words(const struct http_transfer *transfer) {
+    long sent = 0;
+    transfer->client->curl.easy_getinfo(transfer->easy, CURLINFO_REQUEST_SIZE, &sent);
+    if (transfer->is_sent && !sent) return "the head of the request is too long";
     return transfer->head_state == HEAD_TRAILERS ? "not enough memory" : "the answer has a line without an end";
 }
 
@@ -102,6 +106,7 @@ static void describe_result(struct http_transfer *transfer, CURLcode result) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: describe_broken(transfer, why); return;
     case CURLE_OUT_OF_MEMORY: describe(transfer, "limit", memory_words(transfer)); return;
+    case CURLE_WRITE_ERROR: describe(transfer, "protocol", "something follows on the compressed body"); return;
     case CURLE_UNSUPPORTED_PROTOCOL: describe(transfer, "protocol", "the peer does not speak HTTP"); return;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:

@@ -29,6 +29,7 @@ enum http_fault {
     FAULT_STALE,
     FAULT_REPEAT,
     FAULT_STATUS_LINE,
+    FAULT_LENGTHS,
     FAULT_HEAD_LIMIT,
     FAULT_BODY_LIMIT,
     FAULT_MEMORY
@@ -45,7 +46,9 @@ struct http_transfer {
     enum http_head_state head_state;
     enum http_fault fault;                    /* why it was ended by us */
     size_t head_size, head_limit, body_limit; /* of the answer */
-    size_t body_size;                         /* of the request */
+    int has_length;                           /* the head has told the body's: */
+    unsigned long long length;
+    size_t body_size; /* of the request */
     struct http_client_answer answer;
     int socket_error; /* errno of the last socket(2) that failed */
     char error[CURL_ERROR_SIZE];

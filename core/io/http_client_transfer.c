@@ -2,6 +2,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 enum { RECEIVE_SIZE = 64 * 1024 /* bytes that libcurl reads at a time */ };
 
@@ -37,6 +38,17 @@ static int keep_field(struct text *head, const char *line, size_t length) {
     return text_append(head, line, length) < 0 || text_append(head, "\n", 1) < 0 ? -1 : 0;
 }
 
+/* Where the body ends cannot be told then (RFC 9110 8.6). The line has its end. */
+static int has_other_length(struct http_transfer *transfer, const char *line) {
+    static const char name[] = "content-length:";
+    if (strncasecmp(line, name, sizeof name - 1)) return 0;
+    unsigned long long before = transfer->length;
+    int is_first = !transfer->has_length;
+    transfer->length = strtoull(line + sizeof name - 1, NULL, 10);
+    transfer->has_length = 1;
+    return !is_first && transfer->length != before;
+}
+
 /* The first line of a head begins it anew. `length` is without the line's end. */
 static enum http_fault take_line(struct http_transfer *transfer, const char *line, size_t length) {
     struct text *head = &transfer->answer.head;
@@ -44,10 +56,12 @@ static enum http_fault take_line(struct http_transfer *transfer, const char *lin
     case HEAD_STATUS:
         if (!is_status_line(line)) return FAULT_STATUS_LINE;
         head->length = 0;
+        transfer->has_length = 0;
         transfer->head_state = HEAD_FIELDS;
         return FAULT_NONE;
     case HEAD_FIELDS:
         if (!length) transfer->head_state = state_after_head(transfer);
+        else if (has_other_length(transfer, line)) return FAULT_LENGTHS;
         else if (keep_field(head, line, length) < 0) return FAULT_MEMORY;
         return FAULT_NONE;
     case HEAD_TRAILERS: return FAULT_NONE;

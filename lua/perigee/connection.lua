@@ -7,6 +7,7 @@
 ---   peer:send { 1, 2, 3 }
 ---   local value = peer:receive()
 
+local checked <const> = require "perigee.options"
 local Framing <const> = require "perigee.connection.framing"
 local handshake <const> = require "perigee.connection.handshake"
 local limiters <const> = require "perigee.auth.limiter"
@@ -132,10 +133,7 @@ end
 
 --- What is common to both sides. The codec checks its own options.
 local function check(options, names)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
+  checked.check_names(options, names)
   local authkey <const>, digest <const> = check_key(options)
   local given <const> = {
     authkey = authkey, digest = digest, limit = math.tointeger(check_positive(options, "limit", LIMIT, true)),

@@ -17,8 +17,10 @@ local settings <const> = {
 }
 local threshold = RANKS.info
 
-local REFUSALS <const>, SECONDS <const> = 10, 10 -- of one message, in that time
-local refusals = {} -- by messages: { began =, count = }
+local MOST <const>, SECONDS <const> = 10, 10 -- events of one kind that are logged, in that time
+local KINDS <const> = 1000                   -- kinds in that time; all others are one
+local OTHERS <const> = ""
+local seen, kinds, forgotten = {}, 0, 0      -- by kinds: { began =, count = }; how many; when they were forgotten
 
 local function describe(value)
   return type(value) == "string" and ("%q"):format(value) or type(value)
@@ -149,11 +151,52 @@ local function emit(level, base, service, message, fields)
   settings.write(render(event, base and merge(base, fields) or fields or {}))
 end
 
+local function forget_kinds(now)
+  seen, kinds, forgotten = {}, 0, now
+end
+
+--- The kind, or what it counts as: a peer may have found a way to make new ones.
+local function kind_of(kind, now)
+  if seen[kind] then return kind end
+  if kinds >= KINDS and math.abs(now - forgotten) >= SECONDS then forget_kinds(now) end
+  if kinds >= KINDS then return OTHERS end
+  kinds = kinds + 1
+  return kind
+end
+
+--- "chat.lua:12" of "chat.lua:12: attempt to ...", what follows may have a peer's words in it.
+local function place_of(message)
+  return type(message) == "string" and message:match "^[^%s:]+:%d+" or nil
+end
+
+local function with_count(base, left_out)
+  return left_out and merge(base or {}, { left_out = left_out }) or base
+end
+
+--- Counts an event: whether it may be logged, and how many of its kind were left out before it.
+local function admit(service, given)
+  local now <const> = settings.clock()
+  local kind <const> = kind_of((service or settings.service() or "") .. "\0" .. tostring(given), now)
+  local known <const> = seen[kind]
+  if known and math.abs(now - known.began) < SECONDS then
+    known.count = known.count + 1
+    return known.count <= MOST
+  end
+  seen[kind] = { began = now, count = 1 }
+  return true, known and known.count > MOST and known.count - MOST or nil
+end
+
 ---@class perigee.logger
 ---@field debug fun(message: string, fields: table<string, any>?)
 ---@field info fun(message: string, fields: table<string, any>?)
 ---@field warn fun(message: string, fields: table<string, any>?)
 ---@field error fun(message: string, fields: table<string, any>?)
+--- Warns of what a peer has done, who may do it as often as it likes: of one message, which is always the same, 10 events
+--- in 10 seconds are logged, and the next one then has how many were left out.
+---@field refusal fun(message: string, fields: table<string, any>?)
+--- The same for an error of ours that a peer can bring about. kind: what counts as one, default the place in a script
+--- that the message begins with, or else the message.
+---@field failure fun(message: string, fields: table<string, any>?, kind: string?)
 ---@field with fun(fields: table<string, any>): perigee.logger a logger that adds these fields to every event
 
 local function new_logger(base, service)
@@ -162,6 +205,15 @@ local function new_logger(base, service)
     logger[level] = function(message, fields)
       if rank >= threshold then emit(level, base, service, message, fields) end
     end
+  end
+  function logger.refusal(message, fields)
+    if RANKS.warn < threshold then return end
+    local is_admitted <const>, left_out <const> = admit(service, message)
+    if is_admitted then emit("warn", with_count(base, left_out), service, message, fields) end
+  end
+  function logger.failure(message, fields, kind)
+    local is_admitted <const>, left_out <const> = admit(service, kind or place_of(message) or message)
+    if is_admitted then emit("error", with_count(base, left_out), service, message, fields) end
   end
   function logger.with(fields)
     if fields == nil then misuse(2, "fields", "table", fields) end
@@ -193,22 +245,6 @@ local CHECKS <const> = {
 ---@class perigee.log: perigee.logger
 local log <const> = new_logger(nil)
 
---- Warns of what a peer has done, who may do it as often as it likes: of one message, 10 events in 10 seconds are
---- logged, and the next one has how many were left out.
----@param message string one that is always the same
----@param fields table<string, any>
-function log.refusal(message, fields)
-  local now <const>, left_out = settings.clock(), nil
-  local seen = refusals[message]
-  if not seen or math.abs(now - seen.began) >= SECONDS then
-    left_out = seen and seen.count > REFUSALS and seen.count - REFUSALS or nil
-    seen = { began = now, count = 0 }
-    refusals[message] = seen
-  end
-  seen.count = seen.count + 1
-  if seen.count <= REFUSALS then log.warn(message, merge(fields, { left_out = left_out })) end
-end
-
 ---@class perigee.log.options
 ---@field format "text"|"json"|nil
 ---@field level "debug"|"info"|"warn"|"error"|nil the least that is logged; default info
@@ -235,7 +271,8 @@ function log.configure(options)
     if not check[2](value) then misuse(2, name, check[1], value) end
   end
   for name, value in pairs(options) do settings[name] = value end
-  threshold, refusals = RANKS[settings.level] or threshold, {}
+  threshold = RANKS[settings.level] or threshold
+  forget_kinds(settings.clock())
 end
 
 return log

@@ -1,9 +1,10 @@
 local fake <const> = require "spec.fixtures.memory_connection"
+local fixture <const> = require "spec.fixtures.frames"
 local frame <const> = require "perigee.frame"
 
-local function written(conn)
-  return table.concat(conn.writes)
-end
+local assert_failure <const>, assert_misuse <const> = fixture.assert_failure, fixture.assert_misuse
+local written <const> = fixture.written
+
 -- One of each framing that carries strings of any content and size, by name.
 local framings <const> = {
   ["a big-endian 4-byte prefix"] = function(conn, options) return frame.prefixed(conn, ">I4", options) end,
@@ -20,20 +21,6 @@ local framings <const> = {
 }
 
 local texts <const> = { "hello", "", "a", ("x"):rep(127), ("y"):rep(128), ("z"):rep(9999), "\0\255,:\n", "" }
-
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.is_nil(value)
-  assert.equal(code, got)
-  assert.matches(pattern, message)
-end
-
-local function assert_misuse(text, f)
-  local ok <const>, message <const> = pcall(f)
-  assert.is_false(ok)
-  assert.matches("^[^\n]*frame_spec%.lua:%d+: bad argument", message)
-  assert.truthy(message:find(text, 1, true), message)
-end
 
 for name, open in pairs(framings) do
   describe("frames with " .. name, function()

@@ -35,6 +35,21 @@ describe("the connection script", function()
     assert.same({ "hello\n[1, 2, 3, 4, 5]\n", 0 }, { helper.run(run_document("000_11_7_client", "25000=" .. echo)) })
   end)
 
+  it("makes no error of a client that goes while it is sent its value", function()
+    if helper.is_tiny then return end
+    local server <close>, echo <const> = serve()
+    assert.same({ "", 0 }, { python([[
+import os, socket, struct
+client = Client(('127.0.0.1', int(sys.argv[1])), authkey=b'peekaboo')
+client.send('x' * 20000000)
+there = socket.socket(fileno=os.dup(client.fileno()))
+there.recv(4)
+there.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+]], echo) })
+    server:wait_for "warn *connection  a value was not sent back peer=tcp://[%d.:]+ reason="
+    assert.is_nil(server:output():find("error", 1, true), server:output())
+  end)
+
   it("serves it as Python speaks since 3.12, and asks for SHA-256", function()
     local _ <close>, echo <const> = serve()
     local output <const>, status <const> =

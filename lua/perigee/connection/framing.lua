@@ -7,12 +7,8 @@ local LONG <const> = 0x7FFFFFFF -- bytes: what is longer has the long form
 
 local fail <const>, read_part <const> = frames.fail, frames.read_part
 
-local function fail_oversized(self, size)
-  return fail(self, "limit", "a message of %s bytes is over the limit of %d", size, self.limit)
-end
-
---- The length, of which the first part outlives a timeout before the second one.
-local function read_length(self)
+--- The length as it comes, of which the first part outlives a timeout before the second one.
+local function read_any_length(self)
   local size, message, code
   if not self.is_long then
     size, message, code = read_part(self, 4, "length", false)
@@ -30,19 +26,11 @@ local function read_length(self)
   return ((">i8"):unpack(size))
 end
 
-local function take(self)
-  local size, message, code = self.expected
-  if not size then
-    size, message, code = read_length(self)
-    if not size then return nil, message, code end
-    if math.ult(self.limit, size) then return fail_oversized(self, size < 0 and "2^63 or more" or tostring(size)) end
-    self.expected = size
-  end
-  local payload
-  payload, message, code = read_part(self, size, "payload", true)
-  if not payload then return nil, message, code end
-  self.expected = nil
-  return payload
+local function read_length(self)
+  local size <const>, message <const>, code <const> = read_any_length(self)
+  if not size then return nil, message, code end
+  if not math.ult(self.limit, size) then return size end
+  return frames.fail_oversized(self, size < 0 and "2^63 or more" or tostring(size))
 end
 
 local function put(self, size, ...)
@@ -53,4 +41,4 @@ local function put(self, size, ...)
 end
 
 --- Fields: conn, limit (bytes of one message).
-return frames.class { take = take, put = put }
+return frames.class { take = frames.take_sized, put = put, read_length = read_length }

@@ -79,7 +79,7 @@ end
 
 --- Keeps what an interruption is, and what ends a line; of an error, its text and where it was.
 local function with_traceback(value)
-  if type(value) == "userdata" and value.code or sessions.is_unwinding(value) then return value end
+  if core.is_interruption(value) or sessions.is_unwinding(value) then return value end
   return { message = message_of(value), traceback = traceback_of(2) }
 end
 

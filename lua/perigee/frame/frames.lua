@@ -84,6 +84,32 @@ function frames.read_until(self, delimiter, max, part)
     "the stream ended inside a message, %d bytes into its %s, at least 1 is missing", count, part)
 end
 
+--- Fails for good: a message is longer than the limit.
+---@param self perigee.frames
+---@param size string bytes
+---@return nil, string message, "limit" code
+function frames.fail_oversized(self, size)
+  return frames.fail(self, "limit", "a message of %s bytes is over the limit of %d", size, self.limit)
+end
+
+--- The take() of framings that tell the length before the message: their read_length() gives it, within the limit, or
+--- nil, message, code. `expected` outlives a timeout between the length and the end of the payload.
+---@param self perigee.frames
+---@return string? payload, string? message, string? code
+function frames.take_sized(self)
+  local size, message, code = self.expected
+  if not size then
+    size, message, code = self:read_length()
+    if not size then return nil, message, code end
+    self.expected = size
+  end
+  local payload
+  payload, message, code = frames.read_part(self, size, "payload", true)
+  if not payload then return nil, message, code end
+  self.expected = nil
+  return payload
+end
+
 local function part_size(part, index)
   local kind <const> = type(part)
   if kind == "string" then return #part end

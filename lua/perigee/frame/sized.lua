@@ -5,31 +5,13 @@ local frames <const> = require "perigee.frame.frames"
 local LENGTH_DIGITS <const> = 20 -- of a netstring: as many as 2^64 has
 
 local fail <const>, refuse <const>, read_part <const> = frames.fail, frames.refuse, frames.read_part
+local fail_oversized <const>, take <const> = frames.fail_oversized, frames.take_sized
 
 -- The decimal digits of an integer whose 64 bits are unsigned.
 local function unsigned(value)
   if value >= 0 then return ("%d"):format(value) end
   local tens <const> = (value >> 1) // 5
   return ("%d%d"):format(tens, value - tens * 10)
-end
-
-local function fail_oversized(self, size)
-  return fail(self, "limit", "a message of %s bytes is over the limit of %d", size, self.limit)
-end
-
--- `expected` outlives a timeout between the length and the end of the payload.
-local function take(self)
-  local size, message, code = self.expected
-  if not size then
-    size, message, code = self:read_length()
-    if not size then return nil, message, code end
-    self.expected = size
-  end
-  local payload
-  payload, message, code = read_part(self, size, "payload", true)
-  if not payload then return nil, message, code end
-  self.expected = nil
-  return payload
 end
 
 local function put(self, size, ...)

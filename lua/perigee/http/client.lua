@@ -5,6 +5,7 @@
 
 local core <const> = require "core.http_client"
 local task <const> = require "core.task"
+local checked <const> = require "perigee.options"
 local fields <const> = require "perigee.http.client_fields"
 local json <const> = require "perigee.codec.json"
 local places <const> = require "perigee.http.client_places"
@@ -83,18 +84,13 @@ local function check_tls(tls)
 end
 
 local function check(options)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not names[name] then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
+  checked.check_names(options, names)
   if type(options.url) ~= "string" then error("option 'url' must be a string, not " .. type(options.url), 0) end
   for _, name in ipairs { "method", "body", "unix" } do check_type(options[name], name, "string") end
+  if options.proxy then check_type(options.proxy, "proxy", "string") end
   check_count(options.limit, "limit")
   check_count(options.redirects, "redirects")
-  local timeout <const> = options.timeout
-  if timeout ~= nil and not (type(timeout) == "number" and timeout > 0) then
-    error("option 'timeout' must be seconds above 0, not " .. tostring(timeout), 0)
-  end
+  checked.check_seconds(options, "timeout")
   check_tls(options.tls)
 end
 

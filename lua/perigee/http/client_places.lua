@@ -23,6 +23,16 @@ local function key_of(place)
   return place.host:lower() .. ":" .. place.port
 end
 
+--- A URL for messages: without user and password, also where these have what should have been escaped.
+---@param url string
+---@return string
+function M.hide(url)
+  local scheme <const> = url:match "^%a[%w+.-]*://" or ""
+  return scheme .. (url:match("^.*@(.*)$", #scheme + 1) or url:sub(#scheme + 1))
+end
+
+local QUOTED <const> = "URL '" -- how a message of core.parse begins
+
 --- The parts of a URL.
 ---@param url string
 ---@return perigee.http.Place?
@@ -30,7 +40,7 @@ end
 ---@return string? code "protocol"
 function M.parse(url)
   local scheme <const>, host <const>, port <const>, shown <const> = core.parse(url)
-  if not scheme then return nil, host, "protocol" end
+  if not scheme then return nil, QUOTED .. M.hide(host:sub(#QUOTED + 1)), "protocol" end
   return { scheme = scheme, host = host, port = port, url = shown }
 end
 
@@ -39,9 +49,12 @@ local function is_known(host)
   return host:find "^%[" or host:find "^[%d.]+$" or host == "localhost" or host:find "%.localhost$"
 end
 
+--- A host that libcurl takes for one may be none here; redirects name any.
 local function look_up(place, left)
-  local found <const>, message <const>, code <const> =
-    address.lookup(("tcp://%s:%d"):format(place.host, place.port), left())
+  local url <const> = ("tcp://%s:%d"):format(place.host, place.port)
+  local ok <const>, why <const>, wrong <const> = address.parse(url)
+  if not ok then return nil, why, wrong end
+  local found <const>, message <const>, code <const> = address.lookup(url, left())
   if not found then return nil, message:gsub("^look up tcp://", "look up "), code end
   local hosts <const> = {}
   for i, each in ipairs(found) do hosts[i] = each.host end
@@ -77,10 +90,15 @@ function M.forget(place)
   if kept[key] then kept[key], count = nil, count - 1 end
 end
 
+local function fail_proxy(url, why)
+  return nil, ("proxy '%s': %s"):format(M.hide(url), why), "protocol"
+end
+
 local function resolve_proxy(list, url, left)
   local parts <const> = proxies.parts(url)
-  local place <const>, message <const>, code <const> = M.parse(parts.url)
-  if not place then return nil, ("proxy '%s': %s"):format(url, message), code end
+  if not parts.is_known then return fail_proxy(url, "it must begin with http://, https:// or socks5://") end
+  local place <const>, message <const> = M.parse(parts.url)
+  if not place then return fail_proxy(url, message:match ".*': (.*)$") end
   place.port = parts.port
   return resolve(list, place, left)
 end

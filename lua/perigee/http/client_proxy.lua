@@ -91,15 +91,17 @@ function M.of(place, environment)
   return not M.is_excepted(first_of(get, "no_proxy", "NO_PROXY") or "", host) and proxy or nil
 end
 
+local known <const> = { http = true, https = true, socks4 = true, socks4a = true, socks5 = true, socks5h = true }
+
 --- Where a proxy is: what its URL says to libcurl.
 ---@param url string
----@return { url: string, port: integer, resolves_here: boolean } place its URL as one of http
+---@return { url: string, port: integer, resolves_here: boolean, is_known: boolean } place its URL as one of http
 function M.parts(url)
   local scheme <const>, rest <const> = url:match "^(%a[%w+.-]*)://(.*)$"
   local authority <const> = (rest or url):match "^[^/?#]*"
   local port <const> = authority:match ":(%d+)$" or scheme == "https" and 443 or DEFAULT_PORT
   return { url = "http://" .. authority, port = tonumber(port),
-    resolves_here = scheme == "socks4" or scheme == "socks5" }
+    resolves_here = scheme == "socks4" or scheme == "socks5", is_known = not scheme or known[scheme:lower()] or false }
 end
 
 return M

@@ -6,8 +6,8 @@ local M <const> = {}
 
 local followed <const> = { [301] = true, [302] = true, [303] = true, [307] = true, [308] = true }
 
--- What says who the caller is, and is for the first server alone.
-local private <const> = { authorization = true, cookie = true, ["proxy-authorization"] = true }
+-- What is for the first server alone: who the caller is, and which of its names is meant.
+local private <const> = { authorization = true, cookie = true, ["proxy-authorization"] = true, host = true }
 
 local function without(lines, is_left_out)
   local kept <const> = {}

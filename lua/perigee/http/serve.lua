@@ -35,7 +35,7 @@ local function failure_hook(application, logs, dev)
     if response.is(failure) and not begun then return failure end
     local fields <const> = describe(request)
     fields.traceback = traceback
-    logs.error(tostring(failure), fields)
+    logs.failure(tostring(failure), fields)
     if begun then return nil end
     local answer <const> = application and application:error_handler(request)
     if answer then return answer(request, failure) end

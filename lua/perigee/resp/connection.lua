@@ -124,7 +124,7 @@ end
 -- What a browser sends first when a page has it post to this port.
 
 local function refuse_foreign(client)
-  log.warn("a client that speaks HTTP is closed", { peer = client.conn.peer })
+  log.refusal("a client that speaks HTTP is closed", { peer = client.conn.peer })
   client.is_closing = true
   return answers.none
 end

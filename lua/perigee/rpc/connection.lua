@@ -3,7 +3,8 @@
 --- are pickled, or JSON, and that text is the message; a request shows by its first byte which of both.
 
 local buffer <const> = require "core.buffer"
-local checked <const> = require "perigee.rpc.options"
+local calls <const> = require "perigee.rpc.json"
+local checked <const> = require "perigee.options"
 local connection <const> = require "perigee.connection"
 local fault <const> = require "perigee.rpc.fault"
 local json <const> = require "perigee.codec.json"
@@ -11,6 +12,7 @@ local log <const> = require "perigee.log"
 local pickle <const> = require "perigee.codec.pickle"
 local pipelined <const> = require "perigee.rpc.pipelined"
 local returned <const> = require "perigee.misuse"
+local sendable <const> = require "perigee.rpc.sendable"
 local writer <const> = require "perigee.rpc.writer"
 
 local codes <const> = fault.codes
@@ -49,7 +51,7 @@ local json_form <const> = {
   decode = json.decode,
   answer = function(ok, result)
     if ok then return json.encode(result == nil and json.null or result) end
-    return json.encode { error = { code = result.code, message = result.message, data = result.data } }
+    return '{"error":' .. calls.encode_fault(result) .. "}"
   end,
 }
 
@@ -93,10 +95,9 @@ local function perform(service, request)
 end
 
 local function encode_answer(form, name, ok, result)
-  local encoded <const>, text <const> = pcall(form.answer, ok, result)
-  if encoded then return text end
-  log.error("what a method returned cannot be sent", { method = name, reason = text })
-  return form.answer(false, fault.new(codes.INTERNAL, "internal error"))
+  if not ok then return form.answer(false, result) end
+  local text <const>, wrong <const> = sendable(name, result, function(value) return form.answer(true, value) end)
+  return text or form.answer(false, wrong)
 end
 
 local function refuse(peer, form, message, code)

@@ -1,5 +1,7 @@
 --- Faults: the errors that a caller far away is told of. Everything else that goes wrong in a method stays here.
 
+local log <const> = require "perigee.log"
+
 ---@class perigee.rpc.Fault
 ---@field code integer
 ---@field message string
@@ -30,6 +32,22 @@ function M.new(code, message, data)
   if not math.tointeger(code) then error("bad argument 'code' (an integer expected)", 2) end
   if type(message) ~= "string" then error("bad argument 'message' (a string expected)", 2) end
   return setmetatable({ code = math.tointeger(code), message = message, data = data }, Fault)
+end
+
+--- What the caller is told when a result cannot be encoded; why not is in the log.
+---@param method string
+---@param reason string
+---@return perigee.rpc.Fault
+function M.unsendable(method, reason)
+  local message <const> = "what a method returned cannot be sent"
+  log.failure(message, { method = method, reason = reason }, message .. ": " .. method)
+  return M.new(M.codes.INTERNAL, "internal error")
+end
+
+--- Logs that the data of a fault cannot be encoded: it is sent without.
+---@param reason string
+function M.drop_data(reason)
+  log.failure("the data of a fault cannot be sent", { reason = reason })
 end
 
 ---@param value any

@@ -1,7 +1,11 @@
 --- Calls in flight on one connection, by many tasks: no task of its own reads the answers. One of the callers does,
---- gives the others theirs, and hands the reading on when it has its own.
+--- gives the others theirs, and hands the reading on when it has its own. When nobody calls nobody reads, but for
+--- watch().
 
 local core <const> = require "core.task"
+
+local PAUSE <const> = 0.02 -- seconds after a call in which the next one may come, before somebody else reads
+local TURN <const> = 100   -- messages that nobody waits for, after which others have their turn
 
 local M <const> = { NOBODY = false --[[an id that no call has: what comes with it is dropped]] }
 
@@ -20,7 +24,9 @@ local M <const> = { NOBODY = false --[[an id that no call has: what comes with i
 ---@field first perigee.rpc.Slot? in the order of opening: the answers mostly come in that
 ---@field last perigee.rpc.Slot?
 ---@field count integer calls that are under way
----@field reader perigee.rpc.Slot? whose task reads
+---@field reader perigee.rpc.Slot|"watch"|nil whose task reads
+---@field watcher perigee.Waitlist? of the task of watch(), while it does not read
+---@field is_awaited boolean? it waits for the end of all calls
 ---@field failure table? { message, code }: nothing more will come
 local InFlight <const> = { __name = "perigee.rpc.InFlight" }
 InFlight.__index = InFlight
@@ -37,6 +43,7 @@ end
 function InFlight:fail(message, code)
   self.failure = self.failure or { message, code }
   for _, slot in pairs(self.slots) do wake(slot) end
+  if self.watcher then self.watcher:wake() end
 end
 
 --- A call that is about to be sent: to be held in a <close> variable until it is over. An answer that comes later is
@@ -65,6 +72,7 @@ function Slot:__close()
   unlink(calls, self)
   if calls.reader == self then calls.reader = nil end
   if not calls.reader then wake(calls.first) end
+  if calls.is_awaited and not calls.first then calls.watcher:wake() end
 end
 
 local function deliver(self, id, ...)
@@ -106,6 +114,36 @@ function InFlight:wait(slot, until_)
   end
   if not slot.values then return nil, table.unpack(self.failure) end
   return table.unpack(slot.values, 1, slot.values.n)
+end
+
+local function await_end(self)
+  self.is_awaited = true
+  self.watcher:wait()
+  self.is_awaited = false
+end
+
+--- Until somebody who has called meanwhile has got an answer.
+local function read_idly(self)
+  local _ <close> = setmetatable({}, { __close = function()
+    self.reader = nil
+    wake(self.first)
+  end })
+  self.reader = "watch"
+  local count = 0
+  while not self.first and not self.failure do
+    read_one(self, math.huge)
+    count = count + 1
+    if count % TURN == 0 then core.sleep(0) end
+  end
+end
+
+--- Reads while nobody calls, so that what the peer does meanwhile is answered and noticed. Ends with the connection.
+function InFlight:watch()
+  self.watcher = core.waitlist()
+  while not self.failure do
+    if self.first then await_end(self)
+    elseif not self.watcher:wait(PAUSE) and not self.first then read_idly(self) end
+  end
 end
 
 --- `receive` takes one answer from the connection: its id, which is not nil, and what it says; or nil, message, code.

@@ -5,6 +5,7 @@
 ---   local remote = rpc.connect "tcp://127.0.0.1:15001"
 ---   print(remote.add(2, 3))
 
+local address <const> = require "core.address"
 local fault <const> = require "perigee.rpc.fault"
 local checked <const> = require "perigee.rpc.options"
 local returned <const> = require "perigee.misuse"
@@ -96,11 +97,18 @@ local function protocol_of(url, given)
     error(("there is no protocol '%s': there are json, xml, msgpack, websocket and connection")
       :format(tostring(given.protocol)), 0)
   end
-  error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:"):format(url), 0)
+  error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:")
+    :format((url:gsub("^(%a*:?/*).*@", "%1"))), 0)
+end
+
+local function check_address(url)
+  local parts <const>, message <const> = address.parse(url)
+  if not parts then error("bad argument 'url': " .. message, 0) end
 end
 
 local function connect(url, options)
   local protocol <const> = protocol_of(url, options)
+  if protocol == "msgpack" or protocol == "connection" then check_address(url) end
   local names <const> = { protocol = true, timeout = true, limit = true, tls = true }
   for _, name in ipairs(options_of[protocol]) do names[name] = true end
   checked.check_client(options, names)

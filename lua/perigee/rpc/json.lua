@@ -2,7 +2,7 @@
 
 local fault <const> = require "perigee.rpc.fault"
 local json <const> = require "perigee.codec.json"
-local log <const> = require "perigee.log"
+local sendable <const> = require "perigee.rpc.sendable"
 
 local codes <const> = fault.codes
 local NULL <const> = json.null
@@ -12,16 +12,19 @@ local TOO_LONG <const> = fault.new(codes.LIMIT, "the answers to the calls before
 
 local M <const> = { BATCH = BATCH }
 
---- One that cannot be encoded, as its data may be, is told without that.
+--- A fault as JSON. Data that cannot be encoded is left out; what JSON cannot hold of the message becomes "?".
+---@param wrong perigee.rpc.Fault
+---@return string
+function M.encode_fault(wrong)
+  local message <const> = utf8.len(wrong.message) and wrong.message or wrong.message:gsub("[^\32-\126]", "?")
+  local ok <const>, text <const> = pcall(json.encode, { code = wrong.code, message = message, data = wrong.data })
+  if ok then return text end
+  fault.drop_data(text)
+  return json.encode { code = wrong.code, message = message }
+end
+
 local function refuse(id, wrong)
-  local told <const> = { code = wrong.code, message = wrong.message, data = wrong.data }
-  local ok, text = pcall(json.encode, told)
-  if not ok then
-    log.error("the data of a fault cannot be sent", { reason = text })
-    ok, text = pcall(json.encode, { code = wrong.code, message = wrong.message })
-  end
-  if not ok then text = ('{"code":%d,"message":"error"}'):format(wrong.code) end
-  return '{"jsonrpc":"2.0","error":' .. text .. ',"id":' .. id .. "}"
+  return '{"jsonrpc":"2.0","error":' .. M.encode_fault(wrong) .. ',"id":' .. id .. "}"
 end
 
 local function invalid(why)
@@ -54,10 +57,9 @@ local function respond(service, call, has_room)
   if call.id == nil then return nil end
   local id <const> = json.encode(call.id)
   if not ok then return refuse(id, result) end
-  local encoded <const>, text <const> = pcall(json.encode, result == nil and NULL or result)
-  if encoded then return '{"jsonrpc":"2.0","result":' .. text .. ',"id":' .. id .. "}" end
-  log.error("what a method returned cannot be sent", { method = call.method, reason = text })
-  return refuse(id, fault.new(codes.INTERNAL, "internal error"))
+  local text <const>, wrong <const> = sendable(call.method, result == nil and NULL or result, json.encode)
+  if not text then return refuse(id, wrong) end
+  return '{"jsonrpc":"2.0","result":' .. text .. ',"id":' .. id .. "}"
 end
 
 local function respond_all(service, batch, limit)

@@ -10,14 +10,22 @@ local TYPE <const> = "application/json"
 local M <const> = {}
 
 ---@class perigee.rpc.json.Client
----@field url string
+---@field url string without user and password
+---@field whole_url string
 ---@field options table
 ---@field id integer of the last call
-local Client <const> = { __name = "perigee.rpc.json.Client" }
-Client.__index = Client
+local Client <const> = http.class "perigee.rpc.json.Client"
 
 local function fail(self, name, message)
   return nil, ("call %s at %s: %s"):format(name, self.url, message), "protocol"
+end
+
+--- Many servers have statuses for their faults, 404 for a method that there is not.
+local function refused(id, message, code, body)
+  local answered, ok, failure
+  if body then answered, ok, failure = json.decode_answer(body) end
+  if ok == false and (answered == id or answered == null) then return false, failure end
+  return nil, message, code
 end
 
 --- Calls a method and waits for its answer. Raises for arguments that cannot be encoded.
@@ -30,9 +38,9 @@ end
 function Client:call(name, arguments, seconds)
   self.id = self.id + 1
   local id <const> = self.id
-  local response <const>, message <const>, code <const> =
+  local response <const>, message <const>, code <const>, refusal <const> =
     http.post(self, name, encoded(json.encode_call, name, arguments, id), TYPE, seconds)
-  if not response then return nil, message, code end
+  if not response then return refused(id, message, code, refusal) end
   local answered <const>, ok <const>, result <const> = json.decode_answer(response.body)
   if answered == nil then return fail(self, name, ok) end
   if answered ~= id and (ok or answered ~= null) then
@@ -54,20 +62,15 @@ function Client:notify(name, arguments)
   return true
 end
 
---- No call can be made any more.
-function Client:close()
-  self.is_closed = true
-end
-
-Client.__close = Client.close
-
 --- A client. Options: timeout (seconds of a call, default 30), limit (bytes of an answer), headers, tls, unix (the path
 --- of a Unix socket), as of perigee.http.client.
 ---@param url string http:// https://
 ---@param options table?
 ---@return perigee.rpc.json.Client
 function M.connect(url, options)
-  return setmetatable({ url = http.with_path(url, "/"), options = options or {}, id = 0 }, Client)
+  local client <const> = http.new(Client, url, "/", options)
+  client.id = 0
+  return client
 end
 
 return M

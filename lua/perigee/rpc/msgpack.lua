@@ -7,8 +7,10 @@ local log <const> = require "perigee.log"
 local misuse <const> = require "perigee.misuse"
 local msgpack <const> = require "perigee.codec.msgpack"
 local net <const> = require "perigee.net"
+local sendable <const> = require "perigee.rpc.sendable"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
+local SKIPPED <const> = msgpack.null
 local CALLS <const> = 100                      -- default limit of calls of one connection that run at a time
 
 --- What the caller is told when the task was killed that ran its call.
@@ -41,16 +43,27 @@ local function fail(self, id, failure)
   local told <const> = { code = failure.code, message = failure.message, data = failure.data }
   local has_room <const>, message <const> = msgpack.write_list(self.conn, RESPONSE, id, told, nil)
   if has_room ~= nil or not told.data then return has_room, message end
-  log.error("the data of a fault cannot be sent", { reason = message })
+  fault.drop_data(message)
   return msgpack.write_list(self.conn, RESPONSE, id, { code = failure.code, message = failure.message }, nil)
 end
 
-local function answer(self, id, ok, result)
+local function check_sendable(value)
+  msgpack.encode(value)
+  return value
+end
+
+--- What could not be sent as it was.
+local function answer_otherwise(self, id, name, result)
+  local mended <const>, wrong <const> = sendable(name, result, check_sendable)
+  if wrong then return fail(self, id, wrong) end
+  return (msgpack.write_list(self.conn, RESPONSE, id, nil, mended))
+end
+
+local function answer(self, id, name, ok, result)
   if not ok then return fail(self, id, result) end
-  local has_room <const>, message <const>, code <const> = msgpack.write_list(self.conn, RESPONSE, id, nil, result)
+  local has_room <const>, _ <const>, code <const> = msgpack.write_list(self.conn, RESPONSE, id, nil, result)
   if code ~= "protocol" then return has_room end
-  log.error("what a method has returned cannot be sent", { reason = message })
-  return fail(self, id, fault.new(fault.codes.INTERNAL, "internal error"))
+  return answer_otherwise(self, id, name, result)
 end
 
 -- Requests.
@@ -79,8 +92,20 @@ local function refuse(self, why)
   fail(self, nil, fault.new(fault.codes.INVALID_REQUEST, why))
 end
 
+--- A message that is whole, but has in it what Lua has not: who has called is told, and it goes on.
+local function pass_over(self, message, kind, id, name)
+  if kind == REQUEST and id then
+    local code <const> = name and fault.codes.INVALID_PARAMETERS or fault.codes.INVALID_REQUEST
+    if fail(self, id, fault.new(code, message)) == false then self.is_full = true end
+  elseif kind == NOTIFICATION and name then
+    log.refusal("a notification was dropped", { peer = tostring(self.conn.peer), reason = message })
+  else
+    refuse(self, message)
+  end
+end
+
 local function end_with(self, kind, message, code)
-  if kind ~= nil then return refuse(self, "a message begins with 0 or 2") end
+  if kind ~= nil or type(message) ~= "string" then return refuse(self, "a message begins with 0 or 2") end
   if code == "protocol" or code == "limit" then return refuse(self, message) end
   return finish(self)
 end
@@ -90,10 +115,12 @@ local function take(self, token, kind, id, name, ...)
   if self.other ~= "comes" then call_other(self) end
   if kind == REQUEST then
     token.id = id
-    if answer(self, id, self.invoke(self.service, name, ...)) == false then self.is_full = true end
+    if answer(self, id, name, self.invoke(self.service, name, ...)) == false then self.is_full = true end
     token.id = nil
   elseif kind == NOTIFICATION then
     self.invoke(self.service, name, ...)
+  elseif kind == SKIPPED then
+    pass_over(self, id, ...)
   else
     end_with(self, kind, id, name)
   end
@@ -142,7 +169,7 @@ local function serve_connection(service, conn, options)
   local session <const> = setmetatable({
     service = service, invoke = service.invoke, conn = conn, calls = options.calls or CALLS, tasks = 1,
     ended = false, is_full = false, turn = core.waitlist(),
-    messages = msgpack.reader(conn, { list = "call", limit = options.limit }),
+    messages = msgpack.reader(conn, { list = "call", skip = true, limit = options.limit }),
   }, Session)
   core.group(function(group)
     session.group = group

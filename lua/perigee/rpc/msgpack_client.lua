@@ -10,6 +10,7 @@ local writer <const> = require "perigee.rpc.writer"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
 
+local SKIPPED <const> = msgpack.null
 local NOBODY <const> = in_flight.NOBODY
 
 local M <const> = {}
@@ -21,8 +22,16 @@ local function fault_of(failure)
   return fault.new(code or fault.codes.APPLICATION, tostring(message or "an error"), failure.data)
 end
 
-local function answer_of(kind, id, failure, result)
-  if kind == nil then return nil, id, failure end
+--- An answer in which there is what Lua has not: only its call fails.
+local function unreadable(message, kind, id)
+  if kind == REQUEST or kind == NOTIFICATION then return NOBODY end
+  if kind == RESPONSE and math.type(id) == "integer" then return id, nil, message, "protocol" end
+  return nil, message, "protocol"
+end
+
+local function answer_of(kind, id, failure, result, ...)
+  if kind == SKIPPED then return unreadable("the server's answer: " .. tostring(id), result, ...) end
+  if kind == nil and type(id) == "string" and type(failure) == "string" then return nil, id, failure end
   if kind == REQUEST or kind == NOTIFICATION then return NOBODY end -- a call of the server's: there are no methods here
   if kind ~= RESPONSE then return nil, "the server sends what is no response", "protocol" end
   if id == nil and failure ~= nil then -- whose call that was, nobody knows
@@ -37,7 +46,7 @@ local function open(url, options, seconds)
   local conn <const>, message <const>, code <const> = net.connect(url, { timeout = seconds, tls = options.tls,
     server_name = options.server_name })
   if not conn then return nil, message, code end
-  local messages <const> = msgpack.reader(conn, { list = true, limit = options.limit })
+  local messages <const> = msgpack.reader(conn, { list = true, skip = true, limit = options.limit })
   local output <const> = writer.over(conn)
   return {
     receive = function(left)

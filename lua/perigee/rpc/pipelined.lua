@@ -25,6 +25,7 @@ local M <const> = {}
 ---@field send fun(bytes: string, seconds: number): true?, string?, string?
 ---@field is_open fun(): boolean
 ---@field close fun()
+---@field is_watched boolean? what the server does is also read while nobody calls
 ---@field calls perigee.rpc.InFlight
 ---@field used number when there was a call, on the loop's clock
 
@@ -55,6 +56,14 @@ local function note_failure(self, message, code)
   return nil, message, code
 end
 
+--- Its task knows nothing of the client, which can be collected meanwhile: that closes the link.
+local function watch(link)
+  core.scope(core.context()):spawn(function()
+    link.calls:watch()
+    link.close()
+  end)
+end
+
 local function open(self, seconds)
   local failed <const> = self.failed
   local pause <const> = failed and failed.until_ - core.now() or 0
@@ -64,6 +73,7 @@ local function open(self, seconds)
     self.protocol.open(self.url, self.options, seconds - math.max(pause, 0))
   if not link then return note_failure(self, message, code) end
   link.calls, link.used = in_flight.new(link.receive), core.now()
+  if link.is_watched then watch(link) end
   self.link, self.failed = link, nil
   return link
 end

@@ -7,7 +7,7 @@ local SECONDS <const> = 30 -- default time of a call
 local M <const> = {}
 
 --- Sends a call's body.
----@param client { url: string, options: table, is_closed: boolean? }
+---@param client { url: string, whole_url: string, options: table, is_closed: boolean? }
 ---@param name string of the method, for messages
 ---@param body string
 ---@param content_type string
@@ -15,26 +15,44 @@ local M <const> = {}
 ---@return { status: integer, body: string }? response
 ---@return string? message
 ---@return string? code
+---@return string? body of an answer that the status says is a failure
 function M.post(client, name, body, content_type, seconds)
   local options <const> = client.options
-  local function fail(message, code) return nil, ("call %s at %s: %s"):format(name, client.url, message), code end
-  if client.is_closed then return fail("the client is closed", "closed") end
+  local subject <const> = ("call %s at %s: "):format(name, client.url)
+  if client.is_closed then return nil, subject .. "the client is closed", "closed" end
   local headers <const> = { ["Content-Type"] = content_type }
   for field, value in pairs(options.headers or {}) do headers[field] = value end
-  local response <const>, message <const>, code <const> = http.request { url = client.url, method = "POST",
+  local response <const>, message <const>, code <const> = http.request { url = client.whole_url, method = "POST",
     headers = headers, body = body, timeout = seconds or options.timeout or SECONDS, limit = options.limit,
     tls = options.tls, unix = options.unix }
   if not response then return nil, ("call %s: %s"):format(name, message), code end
   if response.status >= 200 and response.status < 300 then return response end
-  return fail(("the server answers %d"):format(response.status), "refused")
+  return nil, ("%sthe server answers %d"):format(subject, response.status), "refused", response.body
 end
 
---- A URL that names no path gets one.
+--- The class of a protocol's clients; it adds call and notify.
+---@param name string
+---@return table class
+function M.class(name)
+  local class <const> = { __name = name }
+  class.__index = class
+  --- No call can be made any more.
+  function class:close() self.is_closed = true end
+  class.__close = class.close
+  return class
+end
+
+--- A client: it keeps no connection of its own. Its `url` is for messages, without user and password.
+---@generic T
+---@param class T
 ---@param url string
----@param path string
----@return string
-function M.with_path(url, path)
-  return url:find "^%a+://[^/?#]+$" and url .. path or url
+---@param path string that a URL gets which names none
+---@param options table?
+---@return T
+function M.new(class, url, path, options)
+  local whole <const> = url:find "^%a+://[^/?#]+$" and url .. path or url
+  local shown <const> = whole:gsub("^(%a+://)[^/?#]*@", "%1")
+  return setmetatable({ url = shown, whole_url = whole, options = options or {} }, class)
 end
 
 return M

@@ -2,6 +2,7 @@
 --- wrong in it is a fault.
 
 local checked <const> = require "perigee.rpc.options"
+local core <const> = require "core.task"
 local fault <const> = require "perigee.rpc.fault"
 local introspection <const> = require "perigee.rpc.introspection"
 local log <const> = require "perigee.log"
@@ -21,7 +22,7 @@ Service.__index = Service
 
 --- Keeps a fault as it is, and an interruption of the task, which is none; of an error, its text and where it was.
 local function report(failure)
-  if fault.is(failure) or type(failure) == "userdata" then return failure end
+  if fault.is(failure) or core.is_interruption(failure) then return failure end
   return { failure = failure, traceback = debug.traceback("", 2):gsub("^\n", "") }
 end
 
@@ -35,10 +36,11 @@ end
 --- as it may well be why.
 local function internal(method, count, raised)
   if fault.is(raised) then return raised end
-  if type(raised) == "userdata" then error(raised, 0) end
+  if core.is_interruption(raised) then error(raised, 0) end
   local is_reported <const> = type(raised) == "table"
-  log.error("a method has failed", { method = method.name,
-    reason = describe(is_reported and raised.failure or raised), traceback = is_reported and raised.traceback or nil })
+  log.failure("a method has failed", { method = method.name,
+    reason = describe(is_reported and raised.failure or raised), traceback = is_reported and raised.traceback or nil },
+    "a method has failed: " .. method.name)
   if count >= #method.parameters then return fault.new(codes.INTERNAL, "internal error") end
   return fault.new(codes.INVALID_PARAMETERS, ("%s has failed: it has %d parameters, and %d came"):format(method.name,
     #method.parameters, count))

@@ -28,6 +28,7 @@ local function open(url, options, seconds)
   if not socket then return nil, message, code end
   local output <const> = writer.new(function(text) return socket:send(text) end)
   return {
+    is_watched = true, -- a server closes a socket that answers no pings
     receive = function(left) return receive(socket, left) end,
     send = function(text, left) return output:write(left, text) end,
     is_open = function() return socket.is_open end,
@@ -35,8 +36,9 @@ local function open(url, options, seconds)
   }
 end
 
---- A client; it connects with the first call. Options: timeout (seconds of a call, default 30), limit (bytes of an
---- answer, default 1 MiB), headers (of the handshake), and of wss:// tls and server_name as in net.connect.
+--- A client; it connects with the first call. While nobody calls it answers the server's pings all the same, and
+--- notices when the server has gone. Options: timeout (seconds of a call, default 30), limit (bytes of an answer,
+--- default 1 MiB), headers (of the handshake), and of wss:// tls and server_name as in net.connect.
 ---@param url string ws:// wss://
 ---@param options table?
 ---@return perigee.rpc.Pipelined

@@ -1,7 +1,7 @@
 --- XML-RPC (http://xmlrpc.com/spec.md): the text of a call to the text of its answer.
 
 local fault <const> = require "perigee.rpc.fault"
-local log <const> = require "perigee.log"
+local sendable <const> = require "perigee.rpc.sendable"
 local xmlrpc <const> = require "perigee.codec.xmlrpc"
 
 local codes <const> = fault.codes
@@ -21,10 +21,8 @@ function M.answer(service, text)
   if not name then return xmlrpc.encode_fault(codes.PARSE, tostring(parameters)) end
   local ok <const>, result <const> = service:call(name, parameters)
   if not ok then return refuse(result) end
-  local encoded <const>, answer <const> = pcall(xmlrpc.encode_response, result)
-  if encoded then return answer end
-  log.error("what a method returned cannot be sent", { method = name, reason = answer })
-  return refuse(fault.new(codes.INTERNAL, "internal error"))
+  local answer <const>, wrong <const> = sendable(name, result, xmlrpc.encode_response)
+  return answer or refuse(wrong)
 end
 
 return M

@@ -8,10 +8,10 @@ local xmlrpc <const> = require "perigee.codec.xmlrpc"
 local M <const> = {}
 
 ---@class perigee.rpc.xml.Client
----@field url string
+---@field url string without user and password
+---@field whole_url string
 ---@field options table
-local Client <const> = { __name = "perigee.rpc.xml.Client" }
-Client.__index = Client
+local Client <const> = http.class "perigee.rpc.xml.Client"
 
 --- Calls a method and waits for its answer. Raises for arguments that cannot be encoded.
 ---@param name string
@@ -43,20 +43,13 @@ function Client:notify(name, arguments)
   return true
 end
 
---- No call can be made any more.
-function Client:close()
-  self.is_closed = true
-end
-
-Client.__close = Client.close
-
 --- A client. Options: timeout (seconds of a call, default 30), binary ("string", "buffer": what base64 becomes), limit
 --- (bytes of an answer), headers, tls, unix (the path of a Unix socket), as of perigee.http.client.
 ---@param url string http:// https://, whose path is /RPC2 unless it names one
 ---@param options table?
 ---@return perigee.rpc.xml.Client
 function M.connect(url, options)
-  return setmetatable({ url = http.with_path(url, "/RPC2"), options = options or {} }, Client)
+  return http.new(Client, url, "/RPC2", options)
 end
 
 return M

@@ -209,7 +209,7 @@ local function send(rooms, topic, text, glob)
     local closed <const> = room.closed
     sent = sent + room:write(form(topic, text, glob))
     if room.closed > closed then
-      log.warn("subscribers that were too slow are closed", { topic = topic, count = room.closed - closed })
+      log.refusal("subscribers that were too slow are closed", { topic = topic, count = room.closed - closed })
     end
   end
   return sent

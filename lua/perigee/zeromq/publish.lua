@@ -4,6 +4,8 @@
 local sockets <const> = require "perigee.zeromq.socket"
 local channel <const> = require "perigee.task.channel"
 local core <const> = require "core.task"
+local log <const> = require "perigee.log"
+local traceback <const> = require "perigee.service.traceback"
 local wire <const> = require "perigee.zeromq.wire"
 
 local QUEUED <const> = 1024 * 1024     -- default, bytes that may be on their way to a subscriber
@@ -25,8 +27,14 @@ local M <const> = {}
 ---@field package on_subscribe (fun(topic: string, is_on: boolean))?
 local Pub <const> = sockets.class "PUB"
 
+--- An error of on_subscribe is in the log, and no reason to turn a subscriber away.
 local function tell(self, topic, is_on)
-  if self.on_subscribe then self.on_subscribe(topic, is_on) end
+  if not self.on_subscribe then return end
+  local ok <const>, failure <const> = xpcall(self.on_subscribe, traceback.handler, topic, is_on)
+  if ok then return end
+  if core.is_interruption(failure) then error(failure, 0) end
+  log.failure("zeromq: on_subscribe has failed: " .. failure.message, { traceback = failure.traceback },
+    "zeromq: on_subscribe has failed")
 end
 
 --- What a subscription takes in memory, about.
@@ -34,16 +42,16 @@ local function size_of(topic)
   return #topic + ENTRY
 end
 
---- The first of all to subscribe, or one more.
+--- One more, or the first of all to subscribe: who is told of that may already send to it.
 local function add_peer(self, topic, peer)
-  local peers = self.wants[topic]
-  if not peers then
-    peers = {}
-    self.wants[topic] = peers
-    self.sizes[#topic] = (self.sizes[#topic] or 0) + 1
-    tell(self, topic, true)
+  local peers <const> = self.wants[topic]
+  if peers then
+    peers[peer] = true
+    return
   end
-  peers[peer] = true
+  self.wants[topic] = { [peer] = true }
+  self.sizes[#topic] = (self.sizes[#topic] or 0) + 1
+  tell(self, topic, true)
 end
 
 --- Returns whether the peer may.
@@ -52,9 +60,9 @@ local function add(self, topic, peer)
   if not count then
     peer.topics_size = peer.topics_size + size_of(topic)
     if peer.topics_size > self.topics then return false end
-    add_peer(self, topic, peer)
   end
   peer.topics[topic] = (count or 0) + 1
+  if not count then add_peer(self, topic, peer) end
   return true
 end
 
@@ -147,7 +155,7 @@ end
 ---@param options { queued: integer?, limit: integer?, topics: integer? }?
 ---@return perigee.zeromq.Pub
 function M.pub(options)
-  local socket <const> = publisher("PUB", options, { queued = true, topics = true })
+  local socket <const> = publisher("PUB", options, { queued = true, limit = true, topics = true })
   return socket
 end
 
@@ -157,7 +165,7 @@ end
 --- topics: integer? }?
 ---@return perigee.zeromq.Pub
 function M.xpub(options)
-  local socket <const> = publisher("XPUB", options, { queued = true, topics = true, on_subscribe = true })
+  local socket <const> = publisher("XPUB", options, { queued = true, limit = true, topics = true, on_subscribe = true })
   return socket
 end
 
@@ -244,7 +252,7 @@ end
 ---@param options { waiting: integer?, limit: integer? }?
 ---@return perigee.zeromq.Sub
 function M.sub(topics, options)
-  local given <const> = sockets.check(options, { waiting = true })
+  local given <const> = sockets.check(options, { waiting = true, limit = true })
   check_waiting(given.waiting)
   local socket <const> = sockets.new(Sub, "SUB", { "PUB", "XPUB" }, { topics = {}, limit = given.limit,
     messages = channel(given.waiting or WAITING) })

@@ -26,18 +26,18 @@ end
 
 local function answer(self, request)
   local function reported(failure)
-    if type(failure) == "userdata" then return failure end -- an interruption of the task
-    log.error("zeromq: a request could not be answered", { reason = tostring(failure),
+    if core.is_interruption(failure) then return failure end
+    log.failure("zeromq: a request could not be answered", { reason = tostring(failure),
       traceback = debug.traceback("", 2):gsub("^\n", "") })
   end
   local result <const> = table.pack(xpcall(self.handler, reported, table.unpack(request)))
   if not result[1] then
-    if type(result[2]) == "userdata" then error(result[2], 0) end
+    if core.is_interruption(result[2]) then error(result[2], 0) end
     return
   end
   for index = 2, result.n do
     if type(result[index]) ~= "string" then
-      return log.error("zeromq: a reply must be of strings", { part = index - 1, type = type(result[index]) })
+      return log.failure("zeromq: a reply must be of strings", { part = index - 1, type = type(result[index]) })
     end
   end
   return table.move(result, 2, result.n, 1, {})
@@ -67,7 +67,7 @@ end
 ---@return perigee.zeromq.Rep
 function M.rep(handler, options)
   if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 2) end
-  local given <const> = sockets.check(options, {})
+  local given <const> = sockets.check(options, { limit = true })
   return sockets.new(Rep, "REP", { "REQ", "DEALER" }, { handler = handler, limit = given.limit })
 end
 
@@ -162,7 +162,7 @@ end
 ---@param options { limit: integer? }? limit: bytes of a reply, default 16 MiB
 ---@return perigee.zeromq.Req
 function M.req(options)
-  local given <const> = sockets.check(options, {})
+  local given <const> = sockets.check(options, { limit = true })
   return sockets.new(Req, "REQ", { "REP", "ROUTER" }, { turns = {}, limit = given.limit })
 end
 

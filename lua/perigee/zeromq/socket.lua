@@ -2,6 +2,7 @@
 --- to.
 
 local address <const> = require "core.address"
+local checked <const> = require "perigee.options"
 local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 local misuse <const> = require "perigee.misuse"
@@ -145,17 +146,14 @@ function M.class(name)
 end
 
 local function check(options, known)
-  if type(options) ~= "table" then error("bad argument 'options' (a table expected)", 0) end
-  for name in pairs(options) do
-    if not known[name] and name ~= "limit" then error(("there is no option '%s'"):format(tostring(name)), 0) end
-  end
+  checked.check_names(options, known)
   local limit <const> = options.limit
   if limit ~= nil and not (math.type(limit) == "integer" and limit > 0) then
     error("option 'limit' must be a positive integer, not " .. tostring(limit), 0)
   end
 end
 
---- Checks options: those in `known`, and limit. Raises at the caller's caller.
+--- Checks options: those in `known`, limit among them. Raises at the caller's caller.
 ---@param options table?
 ---@param known table<string, true>
 ---@param level integer? more functions up

@@ -32,6 +32,9 @@ M.null = nil
 
 ---@class msgpack.ReaderOptions: msgpack.DecodeOptions
 ---@field limit integer? bytes of one message, default 1 MiB
+---@field skip boolean? with list: a message that is whole but cannot be decoded, as it has an integer or a key that Lua
+--- has not, is no end: it comes as null, message, code and the first three elements of the array that it is, up to the
+--- first one that is neither integer nor string; the next one can be read. Default false
 
 --- Raises for what cannot be encoded, and names where it is: "cannot encode a function at items[3].price". These are
 --- functions, threads, userdata but for buffers, keys that are no string, number or boolean, cycles, and tables deeper

@@ -114,6 +114,12 @@ function M.on_failure(f) end
 --- belongs to that.
 function M.follow() end
 
+--- Whether an error value is an interruption of the task, which was cancelled or is past its deadline: who catches one
+--- has to raise it again. Any other userdata that is raised is an error as all others.
+---@param value any
+---@return boolean
+function M.is_interruption(value) end
+
 --- There is garbage: it is collected in small steps once the process is quiet.
 function M.tidy() end
 

@@ -1,22 +1,9 @@
 local fake <const> = require "spec.fixtures.memory_connection"
+local fixture <const> = require "spec.fixtures.frames"
 local frame <const> = require "perigee.frame"
 
-local function written(conn)
-  return table.concat(conn.writes)
-end
-local function assert_failure(code, pattern, ...)
-  local value <const>, message <const>, got <const> = ...
-  assert.is_nil(value)
-  assert.equal(code, got)
-  assert.matches(pattern, message)
-end
-
-local function assert_misuse(text, f)
-  local ok <const>, message <const> = pcall(f)
-  assert.is_false(ok)
-  assert.matches("^[^\n]*bounded_spec%.lua:%d+: bad argument", message)
-  assert.truthy(message:find(text, 1, true), message)
-end
+local assert_failure <const>, assert_misuse <const> = fixture.assert_failure, fixture.assert_misuse
+local written <const> = fixture.written
 
 describe("frames of a fixed size", function()
   it("are cut from the stream", function()

@@ -76,5 +76,9 @@ describe("redirects of the HTTP client", function()
     local format <const> = "GET %s/302?to=file:///etc/passwd: it redirects to URL 'file:///etc/passwd': "
     assert.same({ "protocol", format:format(url) .. "it must begin with http:// or https://" }, { code, message })
     assert.equal(302, assert(http.request { url = url .. "/302", redirects = 9 }).status)
+    for _, host in ipairs { "127.0.0.x.1", "~" } do -- libcurl takes it for one
+      helper.assert_failure("protocol", "^GET http://" .. host .. ":1/: address ",
+        http.request { url = url .. "/302?to=http://" .. host .. ":1/", redirects = 9 })
+    end
   end)
 end)

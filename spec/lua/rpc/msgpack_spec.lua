@@ -155,6 +155,8 @@ describe("MessagePack-RPC", function()
   it("refuses what is no request, and says why", function()
     for bytes, why in pairs {
       [msgpack.encode_list(7, 1, "add", {})] = "a message begins with 0 or 2",
+      [msgpack.encode_list(nil, 5, "protocol")] = "a message begins with 0 or 2",
+      [msgpack.encode_list(nil)] = "a message begins with 0 or 2",
       [msgpack.encode_list(0, -1, "add", { 1 })] = "an id from 0 to 4294967295",
       [msgpack.encode_list(0, 1, 5, { 1 })] = "a method's name",
       [msgpack.encode_list(0, 1, "add", 5)] = "an array expected",
@@ -169,6 +171,17 @@ describe("MessagePack-RPC", function()
       assert.same({ 1, -32600 }, { kind, failure.code })
       assert.truthy(failure.message:find(why, 1, true), failure.message)
       assert.same({ nil, "closed" }, { (function() local a, _, c = reader:next() return a, c end)() })
+    end
+  end)
+
+  it("is not taken in by an answer that begins with nil", function()
+    for _, bytes in ipairs { msgpack.encode_list(nil), msgpack.encode_list(nil, 5, {}) } do
+      local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+        conn:write(bytes)
+        conn:read_all()
+      end))
+      local remote <close> = rpc.connect(tostring(server.address))
+      helper.assert_failure("protocol", "call add at .*: the server sends what is no response$", rpc.try(remote, "add"))
     end
   end)
 

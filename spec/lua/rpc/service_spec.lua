@@ -1,6 +1,8 @@
+local buffer <const> = require "perigee.buffer"
 local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local rpc <const> = require "perigee.rpc"
+local task <const> = require "perigee.task"
 
 local function values(...) return table.pack(...) end
 
@@ -88,6 +90,18 @@ describe("a service of methods", function()
     assert.equal(1, #logged)
     assert.truthy(logged[1]:find("arithmetic on a table value", 1, true))
     assert.truthy(logged[1]:find("service_spec.lua:", 1, true))
+  end)
+
+  it("takes what a method raises for an error, whatever that is, but for an interruption of its task", function()
+    local service <const> = rpc.service {
+      fail = function(value) error(value) end, sleep = function() task.sleep(60) end,
+    }
+    for number, value in ipairs { io.stdout, json.null, buffer.new(5), coroutine.create(print), {} } do
+      local ok <const>, fault <const> = service:call("fail", { value })
+      assert.same({ false, "internal error" }, { ok, fault.message }, number)
+    end
+    assert.same({ nil, "the deadline has passed", "timeout" },
+      { task.deadline(0.001, service.call, service, "sleep", {}) })
   end)
 
   it("lists them all, with those that every service has", function()

@@ -2,14 +2,14 @@
 --- refused, so that there are no entities of the sender's.
 
 local lxp <const> = require "lxp"
-local buffer <const> = require "core.buffer"
-local digest <const> = require "core.digest"
 local json <const> = require "perigee.codec.json"
-local timestamp <const> = require "perigee.codec.timestamp"
+local scalars <const> = require "perigee.codec.xmlrpc.scalars"
 
 local M <const> = {}
 
----@class perigee.xmlrpc.Decoder
+local read <const> = scalars.read
+
+---@class perigee.xmlrpc.Decoder: perigee.xmlrpc.Reader
 ---@field tags string[] the open elements, `level` of them; "/" and the root's name below them
 ---@field level integer
 ---@field holders table[] what values go into: the parameters, and open arrays and structs; `holder` is the last
@@ -18,8 +18,6 @@ local M <const> = {}
 ---@field kind string? of the root
 local Decoder <const> = {}
 Decoder.__index = Decoder
-
-local NULL <const> = json.null
 
 --- Ends the parse: the first failure is what is told.
 function Decoder:fail(problem, code)
@@ -31,12 +29,7 @@ function Decoder:fail(problem, code)
   error(self, 0)
 end
 
--- Which elements may be in which. Those of Apache's extensions (ex:nil, ex:i8) are the same as those without a prefix.
-local scalars <const> = {}
-for name in ("string int i4 i8 i1 i2 biginteger double float boolean base64 dateTime.iso8601 nil"):gmatch "%S+" do
-  scalars[name], scalars["ex:" .. name] = name, name
-end
-
+-- Which elements may be in which.
 local inside <const> = {
   methodCall = { methodName = "methodName", params = "params" },
   methodResponse = { params = "params", fault = "fault" }, params = { param = "param" }, param = { value = "value" },
@@ -48,7 +41,7 @@ local inside <const> = {
 for _, kind in ipairs { "methodCall", "methodResponse", "value" } do inside["/" .. kind] = { [kind] = kind } end
 
 local holds_text <const> = { value = true, name = true, methodName = true }
-for name, known in pairs(scalars) do inside.value[name], holds_text[name] = known, true end
+for name, known in pairs(scalars.names) do inside.value[name], holds_text[name] = known, true end
 
 --- The text of the open element, and forgets it.
 function Decoder:take_text()
@@ -97,53 +90,6 @@ end
 function begin.fault(self)
   once(self, "fault")
   if self.seen.params then self:fail "<fault> beside <params>" end
-end
-
--- What an element is when it ends: its value. Text is what is in it.
-local read <const> = {}
-
-local function integer(self, text)
-  if not text:find "^[+-]?%d+$" then self:fail "an integer expected" end
-  local value <const> = tonumber(text) -- a float when it does not fit in 64 bits
-  if math.type(value) ~= "integer" then self:fail("an integer that is too large", "limit") end
-  return value
-end
-
-for _, name in ipairs { "int", "i4", "i8", "i1", "i2", "biginteger" } do read[name] = integer end
-
-local function double(self, text)
-  local mantissa <const>, exponent <const> = text:match "^[+-]?([%d.]+)(.*)$"
-  if not mantissa or not mantissa:find "^%d*%.?%d*$" or not mantissa:find "%d"
-    or exponent ~= "" and not exponent:find "^[eE][+-]?%d+$" then
-    self:fail "a decimal number expected"
-  end
-  local value <const> = tonumber(exponent == "" and text .. "e0" or text) -- a float also of "-0"
-  if value == math.huge or value == -math.huge then self:fail("a number that is too large", "limit") end
-  return value
-end
-
-read.double, read.float = double, double
-
-function read.boolean(self, text)
-  if text ~= "0" and text ~= "1" then self:fail "0 or 1 expected" end
-  return text == "1"
-end
-
-function read.string(_, text) return text end
-
-function read.base64(self, text)
-  local bytes <const> = digest.from_base64((text:gsub("[ \t\r\n]+", "")))
-  if not bytes then self:fail "base64 expected" end
-  return self.binary == "buffer" and buffer.from(bytes) or bytes
-end
-
-read["dateTime.iso8601"] = function(self, text)
-  return timestamp.parse(text) or self:fail "a time like 19980717T14:08:55 expected"
-end
-
-read["nil"] = function(self, text)
-  if text ~= "" then self:fail "text in <nil>" end
-  return NULL
 end
 
 --- Puts a value in what is open around it.
@@ -237,7 +183,7 @@ local function element_of(self, name)
   return known
 end
 
---- The one whose document is parsed: nothing waits or calls back meanwhile, so there is no other.
+--- The one whose document is parsed: nothing waits meanwhile, but a finalizer may parse one of its own.
 ---@type perigee.xmlrpc.Decoder
 local current
 
@@ -306,9 +252,10 @@ end
 function M.decode(text, kind, depth, binary)
   local self <const> = new_decoder(kind, depth, binary)
   local holder <const> = self.holder
+  local outer <const> = current -- one whose text goes on: this is called by a finalizer
   current = self
   local ok <const>, raised <const> = pcall(parse, self, text)
-  current = nil
+  current = outer
   pcall(self.parser.close, self.parser) -- what it holds is not known to Lua's collector
   if self.problem then
     return nil, ("invalid XML-RPC at byte %d: %s"):format(math.max(self.at, 1), self.problem), self.code
