@@ -24,7 +24,8 @@ end)
 
 local M <const> = { id = self.id }
 
---- Tells all other processes. Never waits: what they have not been told of too many events is lost, and the log says so.
+--- Tells all other processes. Never waits: when too many events wait to be told the oldest is lost, which the log
+--- says.
 ---@param event table
 function M.tell(event)
   self.number = self.number + 1

@@ -13,8 +13,8 @@ describe("a publisher of zeromq that is told of subscriptions", function()
 
   -- What it sent was lost: the subscriber was added afterwards.
   it("may send the last value to who has just subscribed", function()
-    local pub <close>, url <const> = publisher(function(pub, topic, is_on)
-      if is_on then assert(pub:send(topic, "last value") == 1) end
+    local _ <close>, url <const> = publisher(function(publishing, topic, is_on)
+      if is_on then assert(publishing:send(topic, "last value") == 1) end
     end)
     local sub <close> = zeromq.sub "cats"
     sub:connect(url)
