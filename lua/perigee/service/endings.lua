@@ -5,11 +5,11 @@ local core <const> = require "core.task"
 local log <const> = require "perigee.log"
 
 local SECONDS <const> = 3 -- that the process waits at most
-local LOOK_SECONDS <const> = 0.005
 
 local M <const> = {}
 
 local count = 0 -- of tasks that are under way
+local waiting -- a waitlist that is woken by each end, while somebody waits
 
 --- Spawns a task that the process waits for.
 ---@param scope perigee.Scope that nobody cancels
@@ -18,7 +18,10 @@ local count = 0 -- of tasks that are under way
 function M.spawn(scope, f, ...)
   count = count + 1
   scope:spawn(function(...)
-    local _ <close> = setmetatable({}, { __close = function() count = count - 1 end })
+    local _ <close> = setmetatable({}, { __close = function()
+      count = count - 1
+      if waiting then waiting:wake() end
+    end })
     f(...)
   end, ...)
 end
@@ -26,7 +29,9 @@ end
 --- Waits until all of it is done, or too long.
 function M.wait()
   local deadline <const> = core.now() + SECONDS
-  while count > 0 and core.now() < deadline do core.sleep(LOOK_SECONDS) end
+  waiting = core.waitlist()
+  while count > 0 and core.now() < deadline do waiting:wait(deadline - core.now()) end
+  waiting = nil
   if count > 0 then log.warn("the process ends before servers have heard what it gives back", { tasks = count }) end
 end
 
