@@ -24,6 +24,12 @@ local function check_numbers(...)
   end
 end
 
+--- Integers of Lua begin anew beyond 64 bits, floats do not: a result that is far from what it is roughly is none.
+local function check_range(result, roughly)
+  if math.type(result) == "float" or math.abs(result - roughly) < 2 ^ 63 then return result end
+  error(rpc.fault(rpc.codes.INVALID_PARAMETERS, "the result is an integer of more than 64 bits"))
+end
+
 --- Names are text: others could not be told by `keys` in JSON.
 local function check_name(name)
   if type(name) == "string" and utf8.len(name) then return end
@@ -38,17 +44,17 @@ local methods <const> = {}
 
 methods.add = { help = "The sum of two numbers.", function(x, y)
   check_numbers(x, y)
-  return x + y
+  return check_range(x + y, x + 0.0 + y)
 end }
 
 methods.sub = { help = "x less y.", function(x, y)
   check_numbers(x, y)
-  return x - y
+  return check_range(x - y, x + 0.0 - y)
 end }
 
 methods.double = { help = "Twice a number.", function(num)
   check_numbers(num)
-  return num * 2
+  return check_range(num * 2, num * 2.0)
 end }
 
 methods.get = { help = "The value of a key; a fault when there is none.", function(name)

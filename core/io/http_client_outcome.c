@@ -32,6 +32,9 @@ static void describe_fault(struct http_transfer *transfer) {
     case FAULT_LENGTHS: describe(transfer, "protocol", "the answer has two lengths that differ"); return;
     case FAULT_HEAD_LIMIT: describe_limit(transfer, "head", transfer->head_limit); return;
     case FAULT_BODY_LIMIT: describe_limit(transfer, "body", transfer->body_limit); return;
+    case FAULT_CODING: describe(transfer, "protocol", "the body is coded as was not asked for"); return;
+    case FAULT_DAMAGED: describe(transfer, "protocol", "the compressed body is damaged"); return;
+    case FAULT_FOLLOWED: describe(transfer, "protocol", "something follows on the compressed body"); return;
     case FAULT_MEMORY: describe(transfer, "limit", "not enough memory for the answer"); return;
     }
 }
@@ -59,11 +62,12 @@ static long system_error(const struct http_transfer *transfer) {
     return error ? error : transfer->socket_error;
 }
 
-/* libcurl takes the end of the connection for the end of the head. */
-static void check_head(struct http_transfer *transfer) {
+/* libcurl takes the end of the connection for the end of the head, and of a body whose length is not told. */
+static void check_end(struct http_transfer *transfer) {
     if (transfer->head_state == HEAD_FIELDS)
         describe(transfer, "closed", "the peer closed the connection in the head of the answer");
     if (transfer->head_state == HEAD_STATUS) describe(transfer, "protocol", "the answer is only a provisional one");
+    if (!content_decoder_is_whole(&transfer->decoder)) describe(transfer, "protocol", "the compressed body is cut off");
 }
 
 /* Of "OpenSSL/3.0.1: error:0A00045C:SSL routines::tlsv13 alert certificate required, errno 0" the words that are for
@@ -106,7 +110,6 @@ static void describe_result(struct http_transfer *transfer, CURLcode result) {
     case CURLE_SEND_ERROR:
     case CURLE_RECV_ERROR: describe_broken(transfer, why); return;
     case CURLE_OUT_OF_MEMORY: describe(transfer, "limit", memory_words(transfer)); return;
-    case CURLE_WRITE_ERROR: describe(transfer, "protocol", "something follows on the compressed body"); return;
     case CURLE_UNSUPPORTED_PROTOCOL: describe(transfer, "protocol", "the peer does not speak HTTP"); return;
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_CONNECT_ERROR:
@@ -132,7 +135,7 @@ void http_transfer_conclude(struct http_transfer *transfer, CURLcode result) {
     answer->location = location;
     if (transfer->fault) describe_fault(transfer);
     else if (result != CURLE_OK) describe_result(transfer, result);
-    else check_head(transfer);
+    else check_end(transfer);
 }
 
 static curl_off_t number(const struct http_transfer *transfer, CURLINFO what) {

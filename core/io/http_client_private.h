@@ -1,8 +1,10 @@
 /* What the files of the HTTP client share: the client is in http_client.c, its sockets in http_client_socket.c, a
- * transfer in http_client_transfer.c, its outcome in http_client_outcome.c. */
+ * transfer in http_client_transfer.c, what comes for it in http_client_answer.c, its outcome in
+ * http_client_outcome.c. */
 #ifndef PERIGEE_IO_HTTP_CLIENT_PRIVATE_H
 #define PERIGEE_IO_HTTP_CLIENT_PRIVATE_H
 
+#include "bytes/content_coding.h"
 #include "io/curl.h"
 #include "io/http_client.h"
 
@@ -32,13 +34,20 @@ enum http_fault {
     FAULT_LENGTHS,
     FAULT_HEAD_LIMIT,
     FAULT_BODY_LIMIT,
+    FAULT_CODING,
+    FAULT_DAMAGED,
+    FAULT_FOLLOWED,
     FAULT_MEMORY
+};
+
+struct http_lines {
+    struct curl_slist *first, *last;
 };
 
 struct http_transfer {
     struct http_client *client;
     CURL *easy;
-    struct curl_slist *headers, *resolve;
+    struct http_lines headers, resolve;
     http_transfer_done *done;
     void *context;
     enum http_client_state state;
@@ -48,6 +57,8 @@ struct http_transfer {
     size_t head_size, head_limit, body_limit; /* of the answer */
     int has_length;                           /* the head has told the body's: */
     unsigned long long length;
+    int decodes;
+    struct content_decoder decoder;
     size_t body_size; /* of the request */
     struct http_client_answer answer;
     int socket_error; /* errno of the last socket(2) that failed */
@@ -72,6 +83,9 @@ void http_client_remove(struct http_client *client, CURL *easy);
 
 /* Has it sent on a new connection. 0, or -1. */
 int http_transfer_restart(struct http_transfer *transfer);
+
+size_t http_transfer_on_head(char *line, size_t one, size_t size, void *transfer);  /* CURLOPT_HEADERFUNCTION(3) */
+size_t http_transfer_on_body(char *bytes, size_t one, size_t size, void *transfer); /* CURLOPT_WRITEFUNCTION(3) */
 
 /* Takes what became of a transfer into its answer, while libcurl still has it. */
 void http_transfer_conclude(struct http_transfer *transfer, CURLcode result);

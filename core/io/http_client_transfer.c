@@ -2,93 +2,8 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 enum { RECEIVE_SIZE = 64 * 1024 /* bytes that libcurl reads at a time */ };
-
-/* The answer's bytes. */
-
-static size_t give_up(struct http_transfer *transfer, enum http_fault fault) {
-    transfer->fault = fault;
-    return 0; /* which is not the length: libcurl ends the transfer */
-}
-
-static int is_digit(char byte) {
-    return byte >= '0' && byte <= '9';
-}
-
-/* "HTTP/1.1 200 OK", "HTTP/2 200". libcurl takes more than that for one. The line has its end. */
-static int is_status_line(const char *line) {
-    if (strncmp(line, "HTTP/", 5) || !is_digit(line[5])) return 0;
-    line += line[6] == '.' && is_digit(line[7]) ? 8 : 6;
-    if (*line != ' ' || !is_digit(line[1]) || !is_digit(line[2]) || !is_digit(line[3])) return 0;
-    return strchr(" \r\n", line[4]) != NULL;
-}
-
-/* A head follows on one that is only provisional (RFC 9110 15.2), trailers follow on the body. */
-static enum http_head_state state_after_head(struct http_transfer *transfer) {
-    long status = 0;
-    transfer->client->curl.easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-    return status >= 100 && status < 200 ? HEAD_STATUS : HEAD_TRAILERS;
-}
-
-/* A line that begins with a blank goes on with the last one (RFC 9112 5.2). */
-static int keep_field(struct text *head, const char *line, size_t length) {
-    if (head->length && (*line == ' ' || *line == '\t')) head->bytes[head->length - 1] = ' ';
-    return text_append(head, line, length) < 0 || text_append(head, "\n", 1) < 0 ? -1 : 0;
-}
-
-/* Where the body ends cannot be told then (RFC 9110 8.6). The line has its end. */
-static int has_other_length(struct http_transfer *transfer, const char *line) {
-    static const char name[] = "content-length:";
-    if (strncasecmp(line, name, sizeof name - 1)) return 0;
-    unsigned long long before = transfer->length;
-    int is_first = !transfer->has_length;
-    transfer->length = strtoull(line + sizeof name - 1, NULL, 10);
-    transfer->has_length = 1;
-    return !is_first && transfer->length != before;
-}
-
-/* The first line of a head begins it anew. `length` is without the line's end. */
-static enum http_fault take_line(struct http_transfer *transfer, const char *line, size_t length) {
-    struct text *head = &transfer->answer.head;
-    switch (transfer->head_state) {
-    case HEAD_STATUS:
-        if (!is_status_line(line)) return FAULT_STATUS_LINE;
-        head->length = 0;
-        transfer->has_length = 0;
-        transfer->head_state = HEAD_FIELDS;
-        return FAULT_NONE;
-    case HEAD_FIELDS:
-        if (!length) transfer->head_state = state_after_head(transfer);
-        else if (has_other_length(transfer, line)) return FAULT_LENGTHS;
-        else if (keep_field(head, line, length) < 0) return FAULT_MEMORY;
-        return FAULT_NONE;
-    case HEAD_TRAILERS: return FAULT_NONE;
-    }
-    return FAULT_NONE;
-}
-
-/* CURLOPT_HEADERFUNCTION(3): one line, whole. */
-static size_t on_head(char *line, size_t one, size_t size, void *context) {
-    struct http_transfer *transfer = context;
-    size_t length = size;
-    (void)one;
-    transfer->head_size += size;
-    if (transfer->head_size > transfer->head_limit) return give_up(transfer, FAULT_HEAD_LIMIT);
-    while (length && (line[length - 1] == '\n' || line[length - 1] == '\r')) length--;
-    enum http_fault fault = take_line(transfer, line, length);
-    return fault ? give_up(transfer, fault) : size;
-}
-
-/* CURLOPT_WRITEFUNCTION(3). */
-static size_t on_body(char *bytes, size_t one, size_t size, void *context) {
-    struct http_transfer *transfer = context;
-    struct text *body = &transfer->answer.body;
-    (void)one;
-    if (size > transfer->body_limit - body->length) return give_up(transfer, FAULT_BODY_LIMIT);
-    return text_append(body, bytes, size) < 0 ? give_up(transfer, FAULT_MEMORY) : size;
-}
 
 /* RFC 9110 9.2.2. */
 static int is_idempotent(const char *method) {
@@ -121,6 +36,7 @@ static void set_text(struct http_transfer *transfer, CURLoption option, const ch
     if (transfer->client->curl.easy_setopt(transfer->easy, option, text) != CURLE_OK) transfer->fault = FAULT_MEMORY;
 }
 
+/* libcurl would decode the body as well, but does not see whether it is whole. */
 static void set_receiving(struct http_transfer *transfer, const struct http_client_request *request) {
     const struct curl *curl = &transfer->client->curl;
     CURL *easy = transfer->easy;
@@ -129,12 +45,14 @@ static void set_receiving(struct http_transfer *transfer, const struct http_clie
     transfer->body_size = request->body_size;
     curl->easy_setopt(easy, CURLOPT_PRIVATE, transfer);
     curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->error);
-    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_head);
+    curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, http_transfer_on_head);
     curl->easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, on_body);
+    curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, http_transfer_on_body);
     curl->easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
     curl->easy_setopt(easy, CURLOPT_BUFFERSIZE, (long)RECEIVE_SIZE);
-    set_text(transfer, CURLOPT_ACCEPT_ENCODING, request->keeps_encoding ? NULL : "");
+    transfer->decodes = !request->keeps_encoding;
+    set_text(transfer, CURLOPT_ACCEPT_ENCODING, transfer->decodes ? "gzip, deflate" : NULL);
+    curl->easy_setopt(easy, CURLOPT_HTTP_CONTENT_DECODING, 0L);
 }
 
 /* HTTP/2 is left alone: with Debian's libcurl 7.88 transfers that share a connection fail with each other. */
@@ -150,7 +68,7 @@ static void set_connecting(struct http_transfer *transfer, const struct http_cli
     set_text(transfer, CURLOPT_NOPROXY, "");
     curl->easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     set_text(transfer, CURLOPT_UNIX_SOCKET_PATH, request->unix_path);
-    curl->easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve);
+    curl->easy_setopt(easy, CURLOPT_RESOLVE, transfer->resolve.first);
 }
 
 static void set_tls(struct http_transfer *transfer, const struct http_client_request *request) {
@@ -185,7 +103,7 @@ static void set_sending(struct http_transfer *transfer, const struct http_client
         curl->easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
         if (http_transfer_add_header(transfer, "Expect:") < 0) transfer->fault = FAULT_MEMORY;
     }
-    curl->easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers);
+    curl->easy_setopt(easy, CURLOPT_HTTPHEADER, transfer->headers.first);
     set_text(transfer, CURLOPT_URL, request->url);
 }
 
@@ -214,17 +132,21 @@ void http_transfer_free(struct http_transfer *transfer) {
     const struct curl *curl = &transfer->client->curl;
     http_transfer_stop(transfer);
     curl->easy_cleanup(transfer->easy);
-    curl->slist_free_all(transfer->headers);
-    curl->slist_free_all(transfer->resolve);
+    curl->slist_free_all(transfer->headers.first);
+    curl->slist_free_all(transfer->resolve.first);
+    content_decoder_destroy(&transfer->decoder);
     text_destroy(&transfer->answer.head);
     text_destroy(&transfer->answer.body);
     free(transfer);
 }
 
-static int add_line(const struct curl *curl, struct curl_slist **list, const char *line) {
-    struct curl_slist *longer = curl->slist_append(*list, line);
-    if (!longer) return -1;
-    *list = longer;
+/* libcurl looks for the end of a list that it appends to, from its beginning. */
+static int add_line(const struct curl *curl, struct http_lines *lines, const char *line) {
+    struct curl_slist *added = curl->slist_append(NULL, line);
+    if (!added) return -1;
+    if (lines->last) lines->last->next = added;
+    else lines->first = added;
+    lines->last = added;
     return 0;
 }
 

@@ -20,7 +20,8 @@ local threshold = RANKS.info
 local MOST <const>, SECONDS <const> = 10, 10 -- events of one kind that are logged, in that time
 local KINDS <const> = 1000                   -- kinds in that time; all others are one
 local OTHERS <const> = ""
-local seen, kinds, forgotten = {}, 0, 0      -- by kinds: { began =, count = }; how many; when they were forgotten
+local seen, kinds = {}, 0                    -- by kinds: { began =, count = }; how many
+local forgotten = -math.huge                 -- when they were
 
 local function describe(value)
   return type(value) == "string" and ("%q"):format(value) or type(value)
@@ -191,8 +192,8 @@ end
 ---@field info fun(message: string, fields: table<string, any>?)
 ---@field warn fun(message: string, fields: table<string, any>?)
 ---@field error fun(message: string, fields: table<string, any>?)
---- Warns of what a peer has done, who may do it as often as it likes: of one message, which is always the same, 10 events
---- in 10 seconds are logged, and the next one then has how many were left out.
+--- Warns of what a peer has done, who may do it as often as it likes: of one message, which is always the same, 10
+--- events in 10 seconds are logged, and the next one then has how many were left out.
 ---@field refusal fun(message: string, fields: table<string, any>?)
 --- The same for an error of ours that a peer can bring about. kind: what counts as one, default the place in a script
 --- that the message begins with, or else the message.
@@ -272,7 +273,7 @@ function log.configure(options)
   end
   for name, value in pairs(options) do settings[name] = value end
   threshold = RANKS[settings.level] or threshold
-  forget_kinds(settings.clock())
+  forget_kinds(-math.huge)
 end
 
 return log

@@ -3,6 +3,7 @@
 ---   socket:send "hello"
 ---   for text in socket:messages() do print(text) end
 
+local address <const> = require "core.address"
 local checked <const> = require "perigee.options"
 local core <const> = require "core.websocket"
 local digest <const> = require "core.digest"
@@ -24,13 +25,18 @@ local schemes <const> = { ws = { "tcp://", ":80" }, wss = { "tls://", ":443" } }
 
 --- ws://host:port/path?query as the address to connect to, the Host field and the target.
 local function parse(url)
+  if type(url) ~= "string" then error("bad argument 'url' (a string expected)", 0) end
+  local shown <const> = url:gsub("^(%a*:?/*).*@", "%1")
   local scheme <const>, authority <const>, target <const> = url:match "^(%a+)://([^/?#]+)([^#]*)$"
   local transport <const> = scheme and schemes[scheme:lower()]
-  if not transport then error(("url '%s': ws://host:port/path or wss:// is expected"):format(url), 0) end
-  if target:find "[%c\128-\255 ]" then error(("url '%s': its path must be percent-encoded"):format(url), 0) end
+  if not transport then error(("url '%s': ws://host:port/path or wss:// is expected"):format(shown), 0) end
+  if target:find "[%c\128-\255 ]" then error(("url '%s': its path must be percent-encoded"):format(shown), 0) end
   local port <const> = authority:match ":(%d+)$"
   local path <const> = target:sub(1, 1) == "/" and target or "/" .. target
-  return transport[1] .. (port and authority or authority .. transport[2]), authority, path
+  local at <const> = transport[1] .. (port and authority or authority .. transport[2])
+  local ok <const>, message <const> = address.parse(at)
+  if not ok then error(message, 0) end
+  return at, authority, path
 end
 
 local names <const> = { timeout = true, headers = true, protocols = true, compress = true, limit = true, ping = true,
@@ -143,15 +149,14 @@ local function handshake(conn, request, key, options, deadline)
 end
 
 local function connect(url, options)
-  if type(url) ~= "string" then error("bad argument 'url' (a string expected)", 0) end
   options = options == nil and {} or options
   check(options)
-  local address <const>, authority <const>, target <const> = parse(url)
+  local at <const>, authority <const>, target <const> = parse(url)
   local key <const> = digest.to_base64(digest.random(16))
   local request <const> = request_text(authority, target, key, options)
   local timeout <const> = options.timeout or 30
   local began <const> = task.now()
-  local conn <close>, message <const>, code <const> = net.connect(address,
+  local conn <close>, message <const>, code <const> = net.connect(at,
     { timeout = timeout, tls = options.tls, server_name = options.server_name })
   if not conn then return nil, message, code end
   local socket <const>, why <const>, short <const> = handshake(conn, request, key, options, began + timeout)
@@ -169,6 +174,16 @@ end
 ---@return string? code "refused": the server answers something else; "protocol", "timeout" ...
 function M.connect(url, options)
   return server.returned(pcall(connect, url, options))
+end
+
+--- Raises for what connect would raise for.
+---@param url string
+---@param options table?
+function M.check(url, options)
+  return server.returned(pcall(function()
+    check(options == nil and {} or options)
+    parse(url)
+  end))
 end
 
 return M

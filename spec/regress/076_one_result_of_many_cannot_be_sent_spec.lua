@@ -3,6 +3,8 @@
 
 local fixture <const> = require "spec.fixtures.http"
 local helper <const> = require "spec.helper"
+local http <const> = require "perigee.http"
+local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local rpc <const> = require "perigee.rpc"
 
@@ -27,6 +29,42 @@ for index in range(4):
     try: print(results[index])
     except xmlrpc.client.Fault as fault: print(fault)
 ]], url:gsub("^tcp", "http"))))
+  end)
+end)
+
+describe("a multicall", function()
+  before_each(function() log.configure { write = function() end } end)
+  after_each(function()
+    log.configure { write = function(line) io.stderr:write(line) end }
+  end)
+  helper.leaves_nothing(before_each, after_each)
+
+  it("has a fault for a result that cannot be sent, and the other results, by every protocol", function()
+    local function deep()
+      local value = {}
+      for _ = 1, 510 do value = { value } end
+      return value
+    end
+    local api <const> = rpc.service { add = function(x, y) return x + y end, print = function() return { print } end,
+      deep = deep }
+    local servers <const> = assert(api:serve { http = "http://127.0.0.1:0", msgpack = "tcp://127.0.0.1:0",
+      connection = { "tcp://127.0.0.1:0", authkey = "k" } })
+    local calls <const> = {}
+    for name, parameters in pairs { add = { 1, 2 }, print = json.array {}, deep = json.array {} } do
+      calls[#calls + 1] = { methodName = name, params = parameters }
+    end
+    for protocol, server in pairs { json = "http", xml = "http", msgpack = "msgpack", connection = "connection" } do
+      local remote <close> = rpc.connect(tostring(servers[server].address),
+        { protocol = protocol, authkey = protocol == "connection" and "k" or nil })
+      for index, result in ipairs(remote.system.multicall(calls)) do
+        local name <const> = calls[index].methodName
+        if name == "add" then assert.same({ 3 }, result)
+        elseif name == "print" then assert.same({ faultCode = -32603, faultString = "internal error" }, result)
+        else assert.truthy(result.faultCode == -32603 or type(result[1]) == "table", protocol) end
+      end
+    end
+    for _, server in pairs(servers) do server:close() end
+    http.close_idle()
   end)
 end)
 

@@ -60,6 +60,23 @@ describe("the rpc script", function()
     for _, remote in ipairs(remotes) do rpc.close(remote) end
   end)
 
+  it("has no result for integers that are together beyond 64 bits", function()
+    local _ <close>, addresses <const> = serve()
+    local most <const>, least <const> = math.maxinteger, math.mininteger
+    for _, url in ipairs { addresses.http, addresses.tcp } do
+      local remote <close> = rpc.connect(url)
+      for _, call in ipairs { { "add", most, 1 }, { "add", least, least }, { "sub", least, 1 }, { "sub", 0, least },
+        { "double", most }, { "double", least }, { "double", 1 << 62 } } do
+        assert.same({ nil, "the result is an integer of more than 64 bits", -32602, n = 3 },
+          table.pack(rpc.try(remote, table.unpack(call))))
+      end
+      assert.same({ most, least, least, most - 1, -1, 2.0 ^ 64 }, { remote.add(most - 1, 1), remote.sub(-1, most),
+        remote.double(-1 << 62), remote.double(most >> 1), remote.add(most, least), remote.add(2.0 ^ 63, 2.0 ^ 63) })
+      local infinite <const> = url == addresses.tcp and remote.add(math.huge, 1)
+      assert.is_true(not infinite or infinite == math.huge)
+    end
+  end)
+
   it("has the same store at all workers", function()
     local process <close>, addresses <const> = serve "--workers 2"
     for number = 1, 10 do

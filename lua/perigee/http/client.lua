@@ -19,7 +19,8 @@ local DEFAULT_SECONDS <const> = 30
 ---@class perigee.http.ClientRequest
 ---@field url string http:// or https://
 ---@field method string? default "GET", or "POST" when there is a body
----@field headers table<string, string|number|false|string[]>? by name; false: leaves out what would be sent by itself
+---@field headers table<string, string|number|false|string[]>? by name; false: leaves out what would be sent by itself.
+--- The head of a request has at most 1 MiB
 ---@field body string?
 ---@field timeout number? seconds for all of it, default 30; math.huge for no limit
 ---@field limit integer? bytes of the decoded answer's body, default 64 MiB
@@ -31,9 +32,10 @@ local DEFAULT_SECONDS <const> = 30
 ---@class perigee.http.ClientResponse
 ---@field status integer
 ---@field headers table<string, string> names in lower case; several of one name joined by ", ", see values
----@field body string decoded (gzip, deflate, br, zstd)
----@field url string where it came from, after redirects
----@field location string? where a redirect leads to, as a whole URL
+---@field body string decoded (gzip, deflate)
+---@field url string where it came from, after redirects; without user and password
+---@field location string? where a redirect leads to, as a whole URL; without user and password, be they those of the
+--- request or of the header "location", which is as it came
 ---@field head string its lines, each with a LF at the end
 local Response <const> = { __name = "perigee.http.ClientResponse" }
 Response.__index = Response
@@ -133,15 +135,31 @@ local function ask(given, place, proxy, ends)
     url = place.url }, Response)
 end
 
-local function request(options)
+--- What core.http_client.request takes, but for the way; and where it goes.
+local function prepare_whole(options)
   local given <const> = prepare(options)
   local place <const>, message <const> = places.parse(given.url)
   if not place then error("option 'url': " .. message, 0) end
+  return given, place
+end
+
+--- Redirects are followed with the user and the password that they name.
+local function hide_user(response)
+  if response and response.location then
+    response.location = response.location:gsub("^(%a[%w+.-]*://)[^/?#]*@", "%1")
+  end
+  return response
+end
+
+local function request(options)
+  local given <const>, place <const> = prepare_whole(options)
   local ends <const> = task.now() + (options.timeout or DEFAULT_SECONDS)
   local function go(to) return ask(given, to, options.proxy, ends) end
   local response <const>, why <const>, code <const> = go(place)
-  if not response or (options.redirects or 0) == 0 then return response, why, code end
-  return redirects.follow(response, given, place, options.redirects, go)
+  if not response or (options.redirects or 0) == 0 then return hide_user(response), why, code end
+  local last <const>, message <const>, short <const> =
+    redirects.follow(response, given, place, options.redirects, go)
+  return hide_user(last), message, short
 end
 
 --- Sends a request and waits for the whole answer, whatever its status.
@@ -151,6 +169,12 @@ end
 ---@return string? code "timeout" "refused" "closed" "reset" "unreachable" "tls" "protocol" "limit"
 function M.request(options)
   return returned(pcall(request, options))
+end
+
+--- Raises for what request would raise for.
+---@param options perigee.http.ClientRequest
+function M.check(options)
+  returned(pcall(prepare_whole, options))
 end
 
 --- Closes the connections that no request uses: now, or as soon as none is under way.

@@ -10,6 +10,7 @@ local net <const> = require "perigee.net"
 local sendable <const> = require "perigee.rpc.sendable"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
+local ID_MAX <const> = 0xffffffff
 local SKIPPED <const> = msgpack.null
 local CALLS <const> = 100                      -- default limit of calls of one connection that run at a time
 
@@ -94,10 +95,10 @@ end
 
 --- A message that is whole, but has in it what Lua has not: who has called is told, and it goes on.
 local function pass_over(self, message, kind, id, name)
-  if kind == REQUEST and id then
-    local code <const> = name and fault.codes.INVALID_PARAMETERS or fault.codes.INVALID_REQUEST
+  if kind == REQUEST and math.type(id) == "integer" and id >= 0 and id <= ID_MAX then
+    local code <const> = type(name) == "string" and fault.codes.INVALID_PARAMETERS or fault.codes.INVALID_REQUEST
     if fail(self, id, fault.new(code, message)) == false then self.is_full = true end
-  elseif kind == NOTIFICATION and name then
+  elseif kind == NOTIFICATION and type(id) == "string" then -- its method
     log.refusal("a notification was dropped", { peer = tostring(self.conn.peer), reason = message })
   else
     refuse(self, message)
@@ -183,8 +184,9 @@ local function serve(service, urls, options)
 end
 
 --- Serves a service's methods. Requests of one connection are taken as they come, and run side by side as soon as one
---- of them waits; answers go out as they are ready. What a method spawns lives as long as its connection. An error is {
---- code, message, data } there.
+--- of them waits; answers go out as they are ready. A request in which there is what Lua has not, such as an
+--- integer from 2^63 on, is answered by a fault. What a method spawns lives as long as its connection. An error is
+--- { code, message, data } there.
 ---
 --- Options: calls (of one connection that run at a time, default 100; more wait unread), limit (bytes of one message,
 --- default 1 MiB), idle_timeout (seconds that a client may be silent, default for ever), server (options of net.serve).

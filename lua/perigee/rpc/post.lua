@@ -1,6 +1,7 @@
 --- Calls over HTTP: what the clients of JSON-RPC and XML-RPC share. Connections are kept by perigee.http.client.
 
 local http <const> = require "perigee.http.client"
+local places <const> = require "perigee.http.client_places"
 
 local SECONDS <const> = 30 -- default time of a call
 
@@ -42,7 +43,14 @@ function M.class(name)
   return class
 end
 
---- A client: it keeps no connection of its own. Its `url` is for messages, without user and password.
+local function check(url, options)
+  local ok <const>, message <const> = places.parse(url)
+  if not ok then error("bad argument 'url': " .. message, 0) end
+  http.check { url = url, headers = options.headers, tls = options.tls, unix = options.unix }
+end
+
+--- A client: it keeps no connection of its own. Raises for a URL and options by which nothing can be asked for. Its
+--- `url` is for messages, without user and password.
 ---@generic T
 ---@param class T
 ---@param url string
@@ -52,7 +60,9 @@ end
 function M.new(class, url, path, options)
   local whole <const> = url:find "^%a+://[^/?#]+$" and url .. path or url
   local shown <const> = whole:gsub("^(%a+://)[^/?#]*@", "%1")
-  return setmetatable({ url = shown, whole_url = whole, options = options or {} }, class)
+  options = options or {}
+  check(whole, options)
+  return setmetatable({ url = shown, whole_url = whole, options = options }, class)
 end
 
 return M

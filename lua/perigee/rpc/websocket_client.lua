@@ -43,6 +43,7 @@ end
 ---@param options table?
 ---@return perigee.rpc.Pipelined
 function M.connect(url, options)
+  websocket.check(url, { headers = options and options.headers, limit = options and options.limit })
   return pipelined.new(url, options or {}, { open = open, encode = json.encode_call })
 end
 

@@ -87,6 +87,63 @@ describe("the HTTP client", function()
     assert_failure("protocol", "", ask(head:format(7) .. "garbage"))
   end)
 
+  describe("of which the body is compressed", function()
+    --- What Python makes of 1,000 bytes.
+    local function coded(expression)
+      local hex <const> = helper.python("import gzip, sys, zlib\ntext = bytes(range(250)) * 4\nsys.stdout.write(("
+        .. expression .. ").hex())")
+      return (hex:gsub("%x%x", function(byte) return string.char(tonumber(byte, 16)) end))
+    end
+
+    local function answer(coding, body, length)
+      local told <const> = length and ("Content-Length: %d\r\n"):format(length) or ""
+      return ("HTTP/1.1 200 OK\r\nContent-Encoding: %s\r\n%s\r\n%s"):format(coding, told, body)
+    end
+
+    local forms <const> = { gzip = "gzip.compress(text)", ["X-GZip "] = "gzip.compress(text)",
+      deflate = "zlib.compress(text)",
+      ["\tDeflate"] = "(lambda c: c.compress(text) + c.flush())(zlib.compressobj(wbits=-15))" }
+
+    it("decodes it", function()
+      for coding, expression in pairs(forms) do
+        local body <const> = coded(expression)
+        local response <const> = assert(ask(answer(coding, body)))
+        assert.same({ 1000, "\249" }, { #response.body, response.body:sub(-1) })
+      end
+      for _, coding in ipairs { "identity", "" } do assert.equal("text", assert(ask(answer(coding, "text"))).body) end
+      for _, coding in ipairs { "gzip", "br" } do assert.equal("", assert(ask(answer(coding, "", 0))).body) end
+    end)
+
+    it("does not take its beginning for the whole", function()
+      for coding, expression in pairs(forms) do
+        local body <const> = coded(expression)
+        for length = 1, #body - 1, 1 + #body // 50 do
+          local piece <const> = body:sub(1, length)
+          assert_failure("protocol", "the compressed body is cut off", ask(answer(coding, piece)))
+        end
+        local most <const> = body:sub(1, -2)
+        assert_failure("protocol", "the compressed body is cut off", ask(answer(coding, most, #most)))
+      end
+    end)
+
+    it("says what is wrong with it", function()
+      local body <const> = coded "gzip.compress(text)"
+      local wrong <const> = body:sub(1, -9) .. "\0" .. body:sub(-7)
+      assert_failure("protocol", "the compressed body is damaged", ask(answer("gzip", wrong)))
+      assert_failure("protocol", "something follows on the compressed body", ask(answer("gzip", body .. "x")))
+      for _, coding in ipairs { "br", "gzip, gzip", "gzip\r\nContent-Encoding: gzip" } do
+        assert_failure("protocol", "the body is coded as was not asked for", ask(answer(coding, body)))
+      end
+      assert_failure("protocol", "the body is coded as was not asked for",
+        ask("HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\n" .. body))
+    end)
+
+    it("leaves it alone when the caller says which codings it takes", function()
+      local response <const> = assert(ask(answer("br", "as it is"), { headers = { ["Accept-Encoding"] = "br" } }))
+      assert.equal("as it is", response.body)
+    end)
+  end)
+
   it("is closed upon at every byte of an answer", function()
     local head <const> = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Header: value\r\n\r\n"
     local answer <const> = head .. "0123456789"

@@ -40,6 +40,17 @@ describe("redirects of the HTTP client", function()
     assert.same({ 302, "end", url .. "/end" }, { response.status, response.headers.location, response.location })
   end)
 
+  it("do not tell the user and the password, by which they are followed", function()
+    local _ <close>, url <const> = serve_redirects()
+    local with_user <const> = url:gsub("//", "//me:se%%2Fcret@")
+    local response <const> = assert(http.request { url = with_user .. "/302?to=end" })
+    assert.same({ "end", url .. "/end" }, { response.headers.location, response.location })
+    local seen <const>, last <const> = ask { url = with_user .. "/302?to=/end", redirects = 1 }
+    assert.same({ "Basic bWU6c2UvY3JldA==", url .. "/end" }, { seen.headers.authorization, last.url })
+    local other <const> = assert(http.request { url = url .. "/302?to=" .. url:gsub("//", "//you:secret@") .. "/a@b" })
+    assert.equal(url .. "/a@b", other.location)
+  end)
+
   it("keep the method and the body, or become a GET, as the status says", function()
     local _ <close>, url <const> = serve_redirects()
     for status, methods in pairs { [301] = { "GET", "PUT" }, [302] = { "GET", "PUT" }, [303] = { "GET", "GET" },

@@ -1,4 +1,5 @@
 local helper <const> = require "spec.helper"
+local json <const> = require "perigee.codec.json"
 local log <const> = require "perigee.log"
 local msgpack <const> = require "perigee.codec.msgpack"
 local net <const> = require "perigee.net"
@@ -158,10 +159,10 @@ describe("MessagePack-RPC", function()
       [msgpack.encode_list(nil, 5, "protocol")] = "a message begins with 0 or 2",
       [msgpack.encode_list(nil)] = "a message begins with 0 or 2",
       [msgpack.encode_list(0, -1, "add", { 1 })] = "an id from 0 to 4294967295",
-      [msgpack.encode_list(0, 1, 5, { 1 })] = "a method's name",
-      [msgpack.encode_list(0, 1, "add", 5)] = "an array expected",
+      [msgpack.encode_list(2, 5, { 1 })] = "a method's name",
       ["\xc1"] = "byte 1",
       ["\x05"] = "an array expected",
+      ["\x90"] = "an array without elements",
     } do
       local _ <close>, url <const> = serve()
       local conn <close> = assert(net.connect(url))
@@ -172,6 +173,74 @@ describe("MessagePack-RPC", function()
       assert.truthy(failure.message:find(why, 1, true), failure.message)
       assert.same({ nil, "closed" }, { (function() local a, _, c = reader:next() return a, c end)() })
     end
+  end)
+
+  it("answers a request that it cannot hold with a fault, and goes on", function()
+    local _ <close>, url <const> = serve()
+    local conn <close> = assert(net.connect(url))
+    local reader <const> = msgpack.reader(conn, { list = true })
+    for _, case in ipairs {
+      { "\x94\0\x07\xa3add\x92\x01\xcf\x80" .. ("\0"):rep(7), -32602, "at byte 10: the integer 9223372036854775808" },
+      { "\x94\0\x07\xa3add\x91\x81\xc0\x01", -32602, "nil as a key" },
+      { "\x94\0\x07\xa3add\x91\x81\x90\x01", -32602, "an array as a key" },
+      { "\x94\0\x07\xa3add" .. ("\x92\0"):rep(600) .. "\0", -32602, "too many levels" },
+      { msgpack.encode_list(0, 7, "add", 5), -32602, "an array expected" },
+      { msgpack.encode_list(0, 7, 5, { 1 }), -32600, "a method's name" },
+      { "\x94\0\x07\x81\xc0\x01\x90", -32600, "nil as a key" },
+      { msgpack.encode_list(0, 7), -32600, "a method's name" },
+    } do
+      conn:write(case[1])
+      local kind <const>, id <const>, failure <const> = reader:next()
+      assert.same({ 1, 7, case[2] }, { kind, id, failure.code })
+      assert.truthy(failure.message:find(case[3], 1, true), failure.message)
+    end
+    conn:write("\x93\x02\xa3add\x91\x81\xc0\x01", msgpack.encode_list(0, 8, "add", { 1, 2 }))
+    assert.same({ 1, 8, nil, 3 }, { reader:next() })
+  end)
+
+  it("is not taken in by a message that begins as if it could not be held", function()
+    for _, first in ipairs { false, msgpack.null } do
+      local _ <close>, url <const> = serve()
+      local conn <close> = assert(net.connect(url))
+      conn:write(msgpack.encode_list(first, 5, {}, 0, 7))
+      local _, _, failure <const> = msgpack.reader(conn, { list = true }):next()
+      assert.equal("a message begins with 0 or 2", failure.message)
+    end
+  end)
+
+  it("fails a call alone whose answer cannot be held", function()
+    local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      for _, id in msgpack.reader(conn, { list = true }):messages() do
+        if id == 1 then conn:write("\x94\1\1\xc0\xcf\x80" .. ("\0"):rep(7))
+        elseif id == 2 then conn:write("\x94\1\2\xc0\x81\xc0\x01")
+        else conn:write(msgpack.encode_list(1, id, nil, "here")) end
+      end
+    end))
+    local remote <close> = rpc.connect(tostring(server.address))
+    helper.assert_failure("protocol", "call add at .*: the server's answer: invalid MessagePack at byte 5: the integer "
+      .. "9223372036854775808, beyond 9223372036854775807", rpc.try(remote, "add"))
+    helper.assert_failure("protocol", "nil as a key$", rpc.try(remote, "add"))
+    assert.equal("here", remote.add())
+    assert.equal(1, server:active())
+  end)
+
+  it("ends with a server that sends what is no response", function()
+    for _, bytes in ipairs { "\x90", "\x94\1\xc0\xc0\xcf\x80" .. ("\0"):rep(7), "\xc1" } do
+      local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+        conn:write(bytes)
+        conn:read_all()
+      end))
+      local remote <close> = rpc.connect(tostring(server.address))
+      helper.assert_failure("protocol", "invalid MessagePack at byte %d", rpc.try(remote, "add"))
+    end
+  end)
+
+  it("has the other results when one of many cannot be sent", function()
+    local _ <close>, url <const> = serve()
+    local remote <close> = rpc.connect(url)
+    assert.same({ { 3 }, { faultCode = -32603, faultString = "internal error" }, { 7 } }, remote.system.multicall {
+      { methodName = "add", params = { 1, 2 } }, { methodName = "unsendable", params = json.array {} },
+      { methodName = "add", params = { 3, 4 } } })
   end)
 
   it("is not taken in by an answer that begins with nil", function()
