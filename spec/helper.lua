@@ -275,12 +275,13 @@ function M.start(command)
 end
 
 --- Runs scripts with the binary until it is closed, and waits until the first address is served.
----@param arguments string of perigee run
+---@param arguments string of perigee run; without --drain it is --drain 0
 ---@return spec.Process
 ---@return string address the first
 ---@return integer? port
 function M.serve(arguments)
-  local process <const> = M.start(M.binary .. " run --drain 0 " .. arguments)
+  local drain <const> = arguments:find("--drain ", 1, true) and "" or "--drain 0 "
+  local process <const> = M.start(M.binary .. " run " .. drain .. arguments)
   local address <const> = process:wait_for "listening address=(%S+)"
   return process, address, math.tointeger(tonumber(address:match ":(%d+)$"))
 end

@@ -1,4 +1,4 @@
-/* Scopes in Lua: task.group, and the scopes of services. A scope object has spawn, cancel, join and count. */
+/* Scopes in Lua: task.group, and the scopes of services. A scope object has spawn, cancel, join and count, for one. */
 #include "binding/interruption.h"
 #include "binding/modules.h"
 #include "binding/runtime.h"
@@ -55,10 +55,22 @@ static int scope_object_cancel(lua_State *L) {
     return 0;
 }
 
-/* scope:cancel_background(endless): tasks that serve nothing; with `endless`, default true, WebSockets too */
+/* scope:cancel_background(): tasks that serve nothing */
 static int scope_object_cancel_background(lua_State *L) {
-    scope_cancel_background(scope_check(L, 1), lua_isnoneornil(L, 2) || lua_toboolean(L, 2));
+    scope_cancel_background(scope_check(L, 1));
     return 0;
+}
+
+/* scope:cancel_endless(): tasks of WebSockets and event streams, which nobody expects to end by themselves */
+static int scope_object_cancel_endless(lua_State *L) {
+    scope_cancel_endless(scope_check(L, 1));
+    return 0;
+}
+
+/* scope:serving() -> how many tasks serve a connection or a datagram */
+static int scope_object_serving(lua_State *L) {
+    lua_pushinteger(L, scope_count_serving(scope_check(L, 1)));
+    return 1;
 }
 
 /* scope:move_live(to) -> how many tasks follow the newest code, and belong to the other scope now */
@@ -185,6 +197,8 @@ void scope_open(lua_State *L) {
                                        {"enter", scope_object_enter},
                                        {"cancel", scope_object_cancel},
                                        {"cancel_background", scope_object_cancel_background},
+                                       {"cancel_endless", scope_object_cancel_endless},
+                                       {"serving", scope_object_serving},
                                        {"join", scope_object_join},
                                        {"move_live", scope_object_move_live},
                                        {NULL, NULL}};

@@ -101,9 +101,20 @@ void scope_cancel(struct scope *scope) {
     for (struct task *task = scope->tasks; task; task = task->younger) task_cancel(task);
 }
 
-void scope_cancel_background(struct scope *scope, int endless) {
+void scope_cancel_background(struct scope *scope) {
     for (struct task *task = scope->tasks; task; task = task->younger)
-        if (!task->ended || (endless && task->endless)) task_cancel(task);
+        if (!task->ended) task_cancel(task);
+}
+
+void scope_cancel_endless(struct scope *scope) {
+    for (struct task *task = scope->tasks; task; task = task->younger)
+        if (task->endless) task_cancel(task);
+}
+
+unsigned scope_count_serving(const struct scope *scope) {
+    unsigned count = 0;
+    for (const struct task *task = scope->tasks; task; task = task->younger) count += task->ended != NULL;
+    return count;
 }
 
 void scope_mark_live(struct task *task) {

@@ -34,9 +34,10 @@ void scope_add(struct scope *scope, struct task *task);
  * owner end. */
 void scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task); /* takes out a task that will never run again, but that still holds the scope */
-/* Those that serve nothing; with `endless` also those whose peers expect no end. */
-void scope_cancel_background(struct scope *scope, int endless);
-void scope_cancel(struct scope *scope); /* every task in it */
+void scope_cancel_background(struct scope *scope);       /* those that serve nothing */
+void scope_cancel_endless(struct scope *scope);          /* those whose peers expect no end */
+void scope_cancel(struct scope *scope);                  /* every task in it */
+unsigned scope_count_serving(const struct scope *scope); /* those that serve a connection or a datagram */
 
 struct scope *scope_check(lua_State *L, int argument); /* a scope object */
 /* The tasks that are marked live and serve somebody belong to the other scope from now on: returns how many. */

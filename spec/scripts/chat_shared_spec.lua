@@ -88,4 +88,26 @@ describe("chat at several processes", function()
     process:signal "TERM"
     assert.equal(0, process:wait())
   end)
+
+  -- The old workers had stopped to listen to the others, and their clients heard nobody any more.
+  it("has the same rooms at old and new workers while it is upgraded", function()
+    local directory <close> = helper.directory { any = "" }
+    local control <const> = ("--control %s/control"):format(directory)
+    local process <close>, at <const> = start("--workers 2 --drain 600 " .. control)
+    local ann <const>, bob <const> = enter(at, "ann"), enter(at, "bob")
+    local output <const>, code <const> = helper.run(("%s upgrade %s"):format(helper.binary, control))
+    assert.equal(0, code, output)
+    local eve <const> = enter(at, "eve")
+    ask_until(eve, "/who", "here: ann, bob, eve")
+    eve:write "hello to the old\n"
+    expect(ann, "eve: hello to the old")
+    expect(bob, "eve: hello to the old")
+    bob:write "hello to the new\n"
+    expect(eve, "bob: hello to the new")
+    expect(ann, "bob: hello to the new")
+    close(ann, bob)
+    assert.equal(0, process:wait())
+    close(eve)
+    assert.equal(0, select(2, helper.run(("%s stop %s"):format(helper.binary, control))))
+  end)
 end)

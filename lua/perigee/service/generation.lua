@@ -190,7 +190,7 @@ end
 ---@return integer cut connections and other tasks that had to be ended
 function Generation:drain(seconds, on_failure)
   core.deadline(ON_RELOAD_SECONDS, function() self:call_all(self.reload_functions, on_failure) end)
-  self.scope:cancel_background(false)
+  self.scope:cancel_background()
   self.scope:join(seconds)
   local cut <const> = self.scope.count
   for _, server in ipairs(self.servers) do server:close() end

@@ -10,6 +10,7 @@ local tls <const> = require "perigee.tls"
 local ON_STOP_SECONDS <const> = 0.1 -- that on_stop has at least, also when connections get no time
 local PATIENCE <const> = 1          -- seconds for a main chunk, before its files are watched although it runs
 local RELOAD_DRAIN_SECONDS <const> = 60
+local LOOK_SECONDS <const> = 0.005  -- between two looks whether clients are served still
 local SILENCE_SECONDS <const> = 5   -- after which an idle client of HTTP is closed, when another process takes over
 
 ---@class perigee.service.Run
@@ -231,35 +232,45 @@ local function each_server(self, f)
   end
 end
 
---- Background tasks would go on for ever: only what serves a connection or a datagram gets time to finish.
-local function cancel_background(services)
-  for _, service in ipairs(services) do service:each_scope(function(scope) scope:cancel_background() end) end
-  core.sleep(0)
+local function each_scope(self, f)
+  for _, service in ipairs(self.services) do service:each_scope(f) end
 end
 
-local function wait_for_end(self, deadline)
-  local function left() return math.max(0, deadline - core.now()) end
-  for _, service in ipairs(self.services) do service:each_scope(function(scope) scope:join(left()) end) end
+local function count_serving(self)
+  local count = 0
+  each_scope(self, function(scope) count = count + scope:serving() end)
+  return count
+end
+
+local function wait_for_clients(self, deadline)
+  while count_serving(self) > 0 and core.now() < deadline do core.sleep(LOOK_SECONDS) end
   if not self.gently then return end
-  each_server(self, function(server) server:await(left()) end)
+  each_server(self, function(server) server:await(math.max(0, deadline - core.now())) end)
   each_server(self, function(server) server:close() end)
 end
 
---- Waits for what is under way, until `deadline`; what is left then is cancelled.
+local function end_services(self)
+  each_scope(self, function(scope)
+    scope:cancel()
+    scope:join()
+  end)
+  for _, service in ipairs(self.services) do service:close_owned() end
+end
+
+--- Waits until nobody is served any more, or `deadline`. What serves nobody goes on as long, as those who are served
+--- may live by it; then it would go on for ever, and is cancelled.
 local function drain_services(self, deadline)
-  cancel_background(self.services)
-  local left <const> = self:tasks()
+  each_scope(self, function(scope) scope:cancel_endless() end)
+  core.sleep(0)
+  local left <const> = count_serving(self)
   if left > 0 then log.info("draining", { tasks = left, seconds = self.drain }) end
-  wait_for_end(self, deadline)
+  wait_for_clients(self, deadline)
+  each_scope(self, function(scope) scope:cancel_background() end)
+  core.sleep(0)
+  each_scope(self, function(scope) scope:join(math.max(0, deadline - core.now())) end)
   local cut <const> = self:tasks()
   if cut > 0 then log.warn("the drain deadline has passed: tasks are cancelled", { tasks = cut }) end
-  for _, service in ipairs(self.services) do
-    service:each_scope(function(scope)
-      scope:cancel()
-      scope:join()
-    end)
-    service:close_owned()
-  end
+  end_services(self)
 end
 
 --- Stops all services, and waits for what is under way; `last` is called before what was written has gone.
@@ -271,7 +282,7 @@ function Run:finish(last)
   drain_services(self, deadline)
   endings.wait()
   if last then last() end
-  while core.counts().sending > 0 and core.now() < deadline do core.sleep(0.005) end
+  while core.counts().sending > 0 and core.now() < deadline do core.sleep(LOOK_SECONDS) end
 end
 
 --- Reads the files of all certificates again, and says so in the log.

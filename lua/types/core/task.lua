@@ -37,8 +37,14 @@ function Scope:enter(f, ...) end
 function Scope:cancel() end
 
 --- Cancels the tasks that serve no connection and no datagram.
----@param endless boolean? false: those of WebSockets go on; default true
-function Scope:cancel_background(endless) end
+function Scope:cancel_background() end
+
+--- Cancels the tasks of WebSockets and event streams, which nobody expects to end by themselves.
+function Scope:cancel_endless() end
+
+--- How many tasks serve a connection or a datagram: it looks at each.
+---@return integer
+function Scope:serving() end
 
 --- The tasks that follow the newest code, see follow, belong to the other scope from now on.
 ---@param to perigee.Scope
@@ -83,7 +89,7 @@ function M.group(body) end
 ---@param seconds number
 ---@param f function
 ---@param ... any
----@return any ... what f returned; or nil, message, "timeout"
+---@return any ... what f returned, true when it returned nothing; or nil, message, "timeout"
 function M.deadline(seconds, f, ...) end
 
 --- Waits. 0 lets the other ready tasks have their turn.

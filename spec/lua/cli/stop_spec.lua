@@ -56,6 +56,33 @@ end)
       assert.is_nil(process:output():find("draining", 1, true))
     end)
 
+    it("cancels background tasks when the last connection has ended, which may live by them", function()
+      local directory <close> = helper.directory { ["a.lua"] = PROLOGUE .. [[
+local wanted <const>, ready <const> = task.channel(1), task.channel(1)
+task.spawn(function()
+  local _ <close> = tell "cleaned up"
+  while true do ready:send(wanted:receive():upper()) end
+end)
+net.serve("tcp://127.0.0.1:0", function(conn)
+  for line in conn:lines() do
+    wanted:send(line)
+    conn:write(ready:receive(), "\n")
+  end
+end)
+]] }
+      local process <close> = helper.start(("%s run --drain 600 %s/a.lua"):format(helper.binary, directory))
+      local conn <close> = assert(net.connect(process:wait_for "address=(%S+)", { timeout = 20 }))
+      for _, word in ipairs { "before", "after" } do
+        conn:write(word, "\n")
+        assert.equal(word:upper(), conn:read_line())
+        if word == "before" then process:signal(name) end
+        process:wait_for(word == "before" and "draining" or "listening")
+      end
+      conn:close()
+      assert.equal(0, process:wait())
+      assert.matches("cleaned up\n$", process:output())
+    end)
+
     it("lets a connection finish its work, and accepts no other", function()
       local directory <close> = helper.directory { ["a.lua"] = WORK }
       local process <close> = helper.start(("%s run %s/a.lua"):format(helper.binary, directory))
