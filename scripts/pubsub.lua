@@ -1,6 +1,7 @@
 --- Publish and subscribe, lists and keys, for clients of Redis; COMMAND lists what it knows:
 ---   redis-cli -p 6380 subscribe news            redis-cli -p 6380 publish news hello
 ---   redis-cli -p 6380 blpop jobs 0              redis-cli -p 6380 rpush jobs one two
+---   redis-cli -p 6380 incr visits               redis-cli -p 6380 --scan --pattern 'user:*'
 --- The same topics by HTTP: events, a WebSocket whose messages are published, and POST:
 ---   curl -N http://127.0.0.1:6381/topics/news   curl -d hello http://127.0.0.1:6381/topics/news
 ---   new WebSocket("ws://127.0.0.1:6381/topics/news")

@@ -30,7 +30,7 @@ describe("a keyspace", function()
       one:set_deadline("key" .. i, task.now() + i)
     end
     local alone <const> = space.used
-    two:push(two:list "list", "item", true)
+    two:push("list", two:list "list", "item", true)
     local both <const> = space.used
     one:clear()
     assert.same({ 0, both - alone, 0 }, { one.count, space.used, one:expiring() })

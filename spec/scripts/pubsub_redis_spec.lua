@@ -37,10 +37,26 @@ local function compare(lines, before)
   right.conn:close()
 end
 
+--- The same for commands that belong together: all that comes up to the end of the connection.
+local function compare_whole(lines, before)
+  local theirs <close> = redis.start { port = true }
+  local ours <close> = pubsub.start()
+  local function story(address)
+    local client <close> = pubsub.client { address = address }
+    if before then client:call(before, 3) end
+    client.conn:write(lines:gsub("\n", "\r\n"), "quit\r\n")
+    return (client.conn:read_all())
+  end
+  assert.equal(story("tcp://127.0.0.1:" .. theirs.port), story(ours.address))
+end
+
 describe("the pubsub script answers as redis-server", function()
   helper.leaves_nothing(before_each, after_each)
 
   it("about strings and times", function() compare(lines_of.strings) end)
+  it("about numbers, several strings and the names of keys", function() compare(lines_of.more_strings) end)
+  it("about transactions", function() compare_whole(lines_of.transactions) end)
+  it("about transactions by version 3 of RESP", function() compare_whole(lines_of.transactions_3, "HELLO") end)
   it("about lists", function() compare(lines_of.lists) end)
   it("about the connection", function() compare(lines_of.others) end)
   it("about topics", function() compare(lines_of.pubsub) end)

@@ -65,6 +65,27 @@ describe("a reload of the pubsub script", function()
     assert.same({ "unsubscribe", "news", 0 }, listener:call("UNSUBSCRIBE", "news"))
   end)
 
+  it("keeps transactions that have begun, and what they watch", function()
+    local server <const>, reload <const>, directory <const> = start()
+    local _ <close> = directory
+    local _ <close> = server
+    local control <close> = pubsub.client(server)
+    local one <close> = pubsub.client(server)
+    local two <close> = pubsub.client(server)
+    one:call "MULTI"
+    one:call("SET", "a", "1")
+    two:call("WATCH", "b")
+    two:call "MULTI"
+    two:call("SET", "c", "1")
+    reload(with_command "NOVELTY")
+    server:wait_for "reloaded generation=2"
+    one:call "NOVELTY"
+    control:call("SET", "b", "changed")
+    assert.same({ "OK", "new" }, one:call "EXEC")
+    assert.is_nil(two:call "EXEC")
+    assert.same({ "1", 0 }, { control:call("GET", "a"), control:call("EXISTS", "c") })
+  end)
+
   it("has the new commands answer clients that are there", function()
     local server <const>, reload <const>, directory <const> = start()
     local _ <close> = directory

@@ -117,6 +117,43 @@ WRONGTYPE Operation against a key holding the wrong kind of value
 ]], output)
   end)
 
+  it("serves python3-redis that has transactions, counts and goes through the keys", function()
+    local server <close> = pubsub.start()
+    local output <const> = helper.python([[
+import redis, sys
+r = redis.Redis(port=int(sys.argv[1]), decode_responses=True)
+pipe = r.pipeline()
+for i in range(3): pipe.set('key%d' % i, i).incr('count', 5)
+print(pipe.execute())
+pipe.incr('count').lpop('count').get('count')
+print(pipe.execute(raise_on_error=False))
+def double(pipe):
+    count = int(pipe.get('count'))
+    if count < 30: r.incr('count', 100)
+    pipe.multi()
+    pipe.set('count', count * 2)
+print(r.transaction(double, 'count'), r.get('count'))
+try:
+    pipe = r.pipeline()
+    pipe.execute_command('NONSENSE').execute()
+except redis.ResponseError as error: print(error)
+print(r.mset({'a': 1, 'b': 2}), r.mget('a', 'none', 'b'), r.setex('c', 10, 'x'), r.setnx('c', 'y'), r.getdel('c'))
+print(r.decr('a'), r.decrby('a', 4), r.type('a'), r.dbsize(), sorted(r.keys('key*')))
+for i in range(500): r.set('many:%d' % i, i)
+print(len(set(r.scan_iter('many:*', count=50))), len(set(r.scan_iter())), r.flushdb(), r.keys())
+]], server.port)
+    assert.equal([[
+[True, 5, True, 10, True, 15]
+[16, ResponseError('WRONGTYPE Operation against a key holding the wrong kind of value'), '16']
+[True] 232
+Command # 1 (NONSENSE) of pipeline caused error: unknown command 'NONSENSE', with args beginning with: ]] .. [[
+
+True ['1', None, '2'] True False x
+0 -4 string 6 ['key0', 'key1', 'key2']
+500 506 True []
+]], output)
+  end)
+
   it("serves the washer and the dryer of document 004", function()
     local server <close> = pubsub.start()
     local dryer <close> = helper.start(document("dryer", server.port))

@@ -2,12 +2,15 @@
 
 local codec <const> = require "perigee.codec.resp"
 local describe <const> = require "perigee.resp.describe"
+local transactions <const> = require "perigee.resp.transaction"
 
 ---@class perigee.resp.Command
 ---@field [1] integer words that it has with its name; negative: at least so many
 ---@field [2] fun(client: perigee.resp.Client, ...: string): any its answer, see resp.serve
 ---@field open boolean? strangers may call it: clients that have not given the password
 ---@field subscribed boolean? subscribers of RESP 2 may call it
+---@field immediate boolean? it is not queued in a transaction
+---@field single boolean? it cannot be in one
 ---@field hidden boolean? from COMMAND
 ---@field group string? for COMMAND DOCS
 ---@field summary string? likewise
@@ -55,14 +58,18 @@ local function obstacle(client, command, name)
   if client:listens_only() and not command.subscribed then return not_while_subscribed(name) end
 end
 
---- CLIENT SETNAME and the like: the second word is a part of the name.
-local function answer_part(client, name, command, part, ...)
+local function has_count(command, count)
+  local arity <const> = command[1]
+  return count == arity or arity < 0 and count >= -arity
+end
+
+--- CLIENT SETNAME and the like: the second word is a part of the name. As `find` below.
+local function find_part(command, name, part, ...)
   local found <const> = command.subcommands[part:upper()]
-  if not found then return unknown_part(name, part) end
+  if not found then return nil, unknown_part(name, part) end
   local whole <const> = name .. "|" .. part
-  local count <const>, arity <const> = select("#", ...) + 2, found[1]
-  if count ~= arity and (arity > 0 or count < -arity) then return wrong_count(whole) end
-  return obstacle(client, command, whole) or found[2](client, ...)
+  if not has_count(found, select("#", ...) + 2) then return nil, wrong_count(whole) end
+  return command, found[2], whole
 end
 
 local function join(tables)
@@ -73,24 +80,42 @@ local function join(tables)
   return commands
 end
 
---- Makes the function that answers commands, of tables of them; of two with the same name the later one holds. COMMAND,
---- which describes them, is added.
+--- The command that words mean, its function, and its whole name if that has two words; or nil and the error.
+local function find(commands, name, ...)
+  local command <const> = commands[name] or commands[name:upper()]
+  if not command then return nil, unknown(name, ...) end
+  if command.subcommands and ... then return find_part(command, name, ...) end
+  if not has_count(command, select("#", ...) + 1) then return nil, wrong_count(name) end
+  return command, command[2]
+end
+
+local function call(client, f, whole, ...)
+  if whole then return f(client, select(2, ...)) end
+  return f(client, ...)
+end
+
+--- Makes the function that answers commands, of tables of them; of two with the same name the later one holds. MULTI,
+--- EXEC and DISCARD, and COMMAND, which describes them all, are added.
 ---@param ... table<string, perigee.resp.Command> by their names in upper case
 ---@return fun(client: perigee.resp.Client, name: string, ...: string): any
 function M.new(...)
-  local commands <const> = join { ... }
+  local commands
+  local function run(client, name, ...)
+    local command <const>, f <const>, whole <const> = find(commands, name, ...)
+    if not command then return f end
+    return call(client, f, whole, ...)
+  end
+  commands = join { transactions.commands(run, M.none), ... }
   commands.COMMAND = commands.COMMAND or describe.command(commands)
   return function(client, name, ...)
-    local command <const> = commands[name] or commands[name:upper()]
-    if not command then return unknown(name, ...) end
-    local count <const>, arity <const> = select("#", ...) + 1, command[1]
-    if count > 1 and command.subcommands then return answer_part(client, name, command, ...) end
-    if count ~= arity and (arity > 0 or count < -arity) then return wrong_count(name) end
+    local command <const>, f <const>, whole <const> = find(commands, name, ...)
     if client.is_restricted then
-      local problem <const> = obstacle(client, command, name)
-      if problem then return problem end
+      local problem <const> = not command and f or obstacle(client, command, whole or name)
+      if problem then return transactions.refuse(client, name, problem) end
+      if client.transaction and not command.immediate then return transactions.queue(client, command, name, ...) end
     end
-    return command[2](client, ...)
+    if not command then return f end
+    return call(client, f, whole, ...)
   end
 end
 

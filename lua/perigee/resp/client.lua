@@ -15,10 +15,15 @@ local WORD_COST <const> = 32 -- bytes that a word takes besides its own
 ---@field name string given by CLIENT SETNAME
 ---@field database integer 0 ...
 ---@field subscriptions integer
----@field is_restricted boolean it may call only some of the commands, because it is a stranger or a subscriber
+---@field is_restricted boolean it may call only some of the commands, because it is a stranger or a subscriber; or they
+--- are queued
 ---@field is_trusted boolean it has given the password, or there is none
 ---@field is_closing boolean it is closed once its commands are answered
 ---@field gone { [1]: string, [2]: string }? message and code, when it has gone while it waited
+---@field transaction perigee.resp.Transaction? between MULTI and EXEC
+---@field executing { written: any[], later: table[] }? while EXEC carries one out
+---@field watched { database: perigee.resp.Database, key: string }[]? see perigee.resp.watching
+---@field has_stale boolean? one of those was changed
 ---@field package ahead table[]? commands that came while another one waited
 ---@field package endings (fun(client: perigee.resp.Client))[]?
 ---@field package limits { trusted: integer, stranger: integer, seconds: number } bytes of a command, time of a stranger
@@ -32,9 +37,11 @@ local INTERNAL <const> = codec.error "ERR internal error"
 
 local last_id, alive, waiting = 0, 0, 0
 
---- A reply or push besides the one that the handler returns. It waits while much is queued.
+--- A reply or push besides the one that the handler returns. It waits while much is queued. In a transaction it is a
+--- part of the command's reply.
 ---@param value any
 function Client:write(value)
+  if self.executing then return table.insert(self.executing.written, value == nil and codec.null or value) end
   if codec.write(self.conn, value, self.version) then self.conn:write() end
 end
 
@@ -49,7 +56,27 @@ function Client:on_end(f)
 end
 
 local function restrict(self)
-  self.is_restricted = not self.is_trusted or self:listens_only()
+  self.is_restricted = not self.is_trusted or self:listens_only() or self.transaction ~= nil
+end
+
+--- Its commands are queued from now on; nil: not any more.
+---@param transaction perigee.resp.Transaction?
+function Client:set_transaction(transaction)
+  self.transaction = transaction
+  restrict(self)
+end
+
+--- Calls f(...): at once, or in a transaction at its end.
+---@param f function
+---@param ... any
+function Client:finally(f, ...)
+  if not self.executing then return f(...) end
+  table.insert(self.executing.later, table.pack(f, ...))
+end
+
+--- Lets other tasks have their turn, but not in a transaction.
+function Client:pause()
+  if not self.executing then task.sleep(0) end
 end
 
 --- Is it a subscriber of version 2, whose connection has messages and so no answers?
@@ -107,11 +134,12 @@ local function read_ahead(self)
   end
 end
 
---- Waits until another task calls wake, the client has gone (`gone` says so), or the time is over. For a handler: the
---- client's task.
+--- Waits until another task calls wake, the client has gone (`gone` says so), or the time is over, which it is at once
+--- in a transaction. For a handler: the client's task.
 ---@param seconds number math.huge: for ever
 ---@return boolean woken
 function Client:wait(seconds)
+  if self.executing then return false end
   self.wakes = self.wakes or core.waitlist()
   if self.gone then return true end
   local reading <const> = task.spawn(read_ahead, self)

@@ -129,7 +129,7 @@ local function refuse_foreign(client)
   return answers.none
 end
 
-local FOREIGN <const> = { -1, refuse_foreign, open = true, subscribed = true, hidden = true }
+local FOREIGN <const> = { -1, refuse_foreign, open = true, subscribed = true, immediate = true, hidden = true }
 
 -- SELECT, QUIT and RESET.
 
@@ -221,8 +221,9 @@ function M.commands(options)
     HELLO = { -1, hello_with(password), open = true, summary = "Agrees on the version of RESP." },
     AUTH = { -2, auth_with(password), open = true, summary = "Gives the password." },
     SELECT = { 2, select_of(databases), summary = "Chooses a database." },
-    QUIT = { -1, quit, open = true, subscribed = true, summary = "Closes the connection." },
-    RESET = { 1, reset_with(password), open = true, subscribed = true, summary = "Makes the connection as new." },
+    QUIT = { -1, quit, open = true, subscribed = true, immediate = true, summary = "Closes the connection." },
+    RESET = { 1, reset_with(password), open = true, subscribed = true, immediate = true,
+      summary = "Makes the connection as new." },
     CLIENT = { -2, subcommands = client_commands, group = "connection", summary = "What is about the connection." },
   }
   commands.CONFIG, commands.INFO = about.config(databases, options.settings), about.info(options.sections)

@@ -8,7 +8,8 @@
 --- which gets the words behind the name as strings. What f returns is the answer, as codec.resp encodes it: nil is
 --- null, resp.ok is OK, resp.error(text) an error; resp.none is none, of one that has answered by
 --- client:write(value). It may wait, by client:wait(seconds) so that the client's end is noticed; the client's later
---- commands are then answered later.
+--- commands are then answered later. MULTI, EXEC and DISCARD are there for all commands; within a transaction
+--- client:wait does not wait.
 
 local answers <const> = require "perigee.resp.answers"
 local clients <const> = require "perigee.resp.client"

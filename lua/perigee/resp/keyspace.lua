@@ -6,7 +6,7 @@
 local expiry <const> = require "perigee.resp.expiry"
 local task <const> = require "perigee.task"
 
-local KEY_COST <const>, ITEM_COST <const>, TIME_COST <const> = 100, 32, 300 -- bytes that one takes besides its own
+local KEY_COST <const>, ITEM_COST <const>, TIME_COST <const> = 180, 32, 300 -- bytes that one takes besides its own
 
 local M <const> = {}
 
@@ -24,6 +24,9 @@ local M <const> = {}
 ---@field package space perigee.resp.Keyspace
 ---@field package used integer bytes, as far as they are counted
 ---@field package values table<string, perigee.resp.Value>
+---@field package names string[] the keys, as many as `count`
+---@field package places table<string, integer> of the keys among them
+---@field package watchers table<string, table<perigee.resp.Client, true>> by key
 ---@field package expiry perigee.resp.Expiry
 local Database <const> = {}
 Database.__index = Database
@@ -45,6 +48,26 @@ local function cost_of(key, value)
   return KEY_COST + #key + (type(value) == "string" and #value or value.bytes)
 end
 
+--- A key is changed: its watchers are told.
+local function touch(self, key)
+  local clients <const> = self.watchers[key]
+  if not clients then return end
+  for client in pairs(clients) do client.has_stale = true end
+end
+
+local function add_name(self, key)
+  self.count = self.count + 1
+  self.names[self.count], self.places[key] = key, self.count
+end
+
+--- The last name takes its place.
+local function remove_name(self, key)
+  local place <const>, last <const> = self.places[key], self.names[self.count]
+  self.names[place], self.places[last] = last, place
+  self.names[self.count], self.places[key] = nil, nil
+  self.count = self.count - 1
+end
+
 --- The value of a key, if it is there.
 ---@param key string
 ---@return perigee.resp.Value?
@@ -58,9 +81,10 @@ end
 ---@param value perigee.resp.Value
 function Database:put(key, value)
   local old <const> = self.values[key]
-  if not old then self.count = self.count + 1 end
+  if not old then add_name(self, key) end
   charge(self, cost_of(key, value) - (old and cost_of(key, old) or 0))
   self.values[key] = value
+  touch(self, key)
 end
 
 ---@param key string
@@ -69,7 +93,7 @@ function Database:remove(key)
   local old <const> = self.values[key]
   if not old then return false end
   charge(self, -cost_of(key, old))
-  self.count = self.count - 1
+  remove_name(self, key)
   self.values[key] = nil
   self:set_deadline(key, nil)
   return true
@@ -88,6 +112,7 @@ function Database:set_deadline(key, at)
   local before <const> = self.expiry.count
   self.expiry:set(key, at)
   charge(self, TIME_COST * (self.expiry.count - before))
+  touch(self, key)
 end
 
 ---@return integer
@@ -97,8 +122,52 @@ end
 
 --- Removes all keys at once, however many there are.
 function Database:clear()
+  for key in pairs(self.watchers) do
+    if self.values[key] then touch(self, key) end
+  end
   charge(self, -self.used)
-  self.values, self.count, self.expiry = {}, 0, expiry.new()
+  self.values, self.names, self.places, self.count, self.expiry = {}, {}, {}, 0, expiry.new()
+end
+
+--- Calls f(key, value) for some keys: at most `count` are looked at. From cursor 0 on until 0 is returned, each key
+--- that is there all the time comes, some more than once. It goes from the last name to the first: what takes the place
+--- of a name that is removed was behind it.
+---@param cursor integer
+---@param count integer
+---@param f fun(key: string, value: perigee.resp.Value)
+---@return integer cursor for the next call
+function Database:scan(cursor, count, f)
+  local from <const> = cursor == 0 and self.count or math.min(cursor, self.count)
+  local stop <const> = math.max(from - count, 0)
+  for place = from, stop + 1, -1 do
+    local key <const> = self.names[place]
+    local value <const> = key and self:get(key)
+    if value then f(key, value) end
+  end
+  return stop
+end
+
+-- Watching.
+
+--- Tells client.has_stale when a key is changed.
+---@param key string
+---@param client perigee.resp.Client
+---@return boolean begun false: it does so already
+function Database:watch(key, client)
+  self:get(key) -- that its time is over is not a change
+  local clients <const> = self.watchers[key] or {}
+  if clients[client] then return false end
+  self.watchers[key], clients[client] = clients, true
+  return true
+end
+
+---@param key string
+---@param client perigee.resp.Client
+function Database:unwatch(key, client)
+  local clients <const> = self.watchers[key]
+  if not clients then return end
+  clients[client] = nil
+  if next(clients) == nil then self.watchers[key] = nil end
 end
 
 -- Lists.
@@ -120,11 +189,12 @@ local function charge_list(self, list, bytes)
   charge(self, bytes)
 end
 
---- Adds an item to a list of this database.
+--- Adds an item to the list of a key.
+---@param key string
 ---@param list perigee.resp.List
 ---@param item string
 ---@param at_left boolean
-function Database:push(list, item, at_left)
+function Database:push(key, list, item, at_left)
   if at_left then
     list.first = list.first - 1
     list[list.first] = item
@@ -133,6 +203,7 @@ function Database:push(list, item, at_left)
     list[list.last] = item
   end
   charge_list(self, list, ITEM_COST + #item)
+  touch(self, key)
 end
 
 --- Takes an item out of a list that has some; the key of an empty list goes.
@@ -146,6 +217,7 @@ function Database:pop(key, list, at_left)
   list[place] = nil
   if at_left then list.first = place + 1 else list.last = place - 1 end
   charge_list(self, list, -(ITEM_COST + #item))
+  touch(self, key)
   if list.first > list.last then self:remove(key) end
   return item
 end
@@ -153,8 +225,8 @@ end
 -- All databases.
 
 local function new_database(space)
-  local empty <const> = { space = space, values = {}, count = 0, used = 0, waiting = {}, expiry = expiry.new() }
-  return setmetatable(empty, Database)
+  return setmetatable({ space = space, values = {}, names = {}, places = {}, count = 0, used = 0, waiting = {},
+    watchers = {}, expiry = expiry.new() }, Database)
 end
 
 ---@param index integer 0 ...

@@ -3,13 +3,13 @@
 local codec <const> = require "perigee.codec.resp"
 local json <const> = require "perigee.codec.json"
 local numbers <const> = require "perigee.resp.numbers"
-local strings <const> = require "perigee.resp.strings"
+local problems <const> = require "perigee.resp.problems"
 local task <const> = require "perigee.task"
 local waiting <const> = require "perigee.resp.waiting"
 
 local M <const> = {}
 
-local WRONG_TYPE <const>, FULL <const> = strings.WRONG_TYPE, strings.FULL
+local WRONG_TYPE <const>, FULL <const> = problems.WRONG_TYPE, problems.FULL
 local NOT_POSITIVE <const> = codec.error "ERR value is out of range, must be positive"
 local NO_SECONDS <const> = codec.error "ERR timeout is not a float or out of range"
 local BEFORE_NOW <const> = codec.error "ERR timeout is negative"
@@ -32,9 +32,9 @@ local function push_in(space, at_left)
     if space:is_full() then return FULL end
     local list <const> = database:list(key)
     if not list then return WRONG_TYPE end
-    for _, item in ipairs { ... } do database:push(list, item, at_left) end
+    for _, item in ipairs { ... } do database:push(key, list, item, at_left) end
     local length <const> = length_of(list)
-    if database.waiting[key] then waiting.serve(database, key) end
+    if database.waiting[key] then client:finally(waiting.serve, database, key) end
     return length
   end
 end

@@ -150,13 +150,13 @@ end
 function M.commands(topics, options)
   local limit <const> = options and options.limit or 10000
   return {
-    SUBSCRIBE = { -2, subscribe_with(topics, CHANNELS, limit), group = "pubsub", subscribed = true,
+    SUBSCRIBE = { -2, subscribe_with(topics, CHANNELS, limit), group = "pubsub", subscribed = true, single = true,
       summary = "Subscribes to topics." },
-    UNSUBSCRIBE = { -1, unsubscribe_of(CHANNELS), group = "pubsub", subscribed = true,
+    UNSUBSCRIBE = { -1, unsubscribe_of(CHANNELS), group = "pubsub", subscribed = true, single = true,
       summary = "Unsubscribes from topics, or all." },
-    PSUBSCRIBE = { -2, subscribe_with(topics, GLOBS, limit), group = "pubsub", subscribed = true,
+    PSUBSCRIBE = { -2, subscribe_with(topics, GLOBS, limit), group = "pubsub", subscribed = true, single = true,
       summary = "Subscribes to the topics that match." },
-    PUNSUBSCRIBE = { -1, unsubscribe_of(GLOBS), group = "pubsub", subscribed = true,
+    PUNSUBSCRIBE = { -1, unsubscribe_of(GLOBS), group = "pubsub", subscribed = true, single = true,
       summary = "Unsubscribes from globs, or all." },
     PUBLISH = { 3, publishing(topics), group = "pubsub", summary = "Sends a text to the subscribers of a topic." },
     PUBSUB = { -2, subcommands = parts_of(topics), group = "pubsub", summary = "What is about topics." },

@@ -1,40 +1,27 @@
---- The commands of RESP about keys, and the strings in them: GET SET DEL EXISTS TYPE, EXPIRE PEXPIRE TTL PTTL PERSIST,
---- DBSIZE FLUSHDB FLUSHALL.
+--- The commands of RESP about strings: GET SET MGET MSET SETNX SETEX PSETEX GETDEL, INCR DECR INCRBY DECRBY; and with
+--- them those about keys, and those that watch keys.
 
 local codec <const> = require "perigee.codec.resp"
+local json <const> = require "perigee.codec.json"
+local keys <const> = require "perigee.resp.keys"
 local numbers <const> = require "perigee.resp.numbers"
+local problems <const> = require "perigee.resp.problems"
 local task <const> = require "perigee.task"
+local times <const> = require "perigee.resp.times"
+local watching <const> = require "perigee.resp.watching"
+
+local MOST <const> = 64 << 20 -- bytes that one answer has
 
 local M <const> = {}
 
-local OK <const>, SYNTAX <const> = codec.simple "OK", codec.error "ERR syntax error"
-local LONGEST <const> = 1 << 53 -- milliseconds that a key may live
+local OK <const> = codec.simple "OK"
+local SYNTAX <const>, WRONG_TYPE <const>, FULL <const> = problems.SYNTAX, problems.WRONG_TYPE, problems.FULL
+local ODD <const> = codec.error "ERR wrong number of arguments for 'mset' command"
+local TOO_MUCH <const> = codec.error(("ERR the values have more than %d bytes"):format(MOST))
+local OVERFLOW <const> = codec.error "ERR increment or decrement would overflow"
+local NO_NEGATIVE <const> = codec.error "ERR decrement would overflow"
 
-M.WRONG_TYPE = codec.error "WRONGTYPE Operation against a key holding the wrong kind of value"
-M.FULL = codec.error "OOM command not allowed when used memory > 'maxmemory'."
-
-local NOT_ALL <const> = codec.error "ERR NX and XX, GT or LT options at the same time are not compatible"
-local NOT_BOTH <const> = codec.error "ERR GT and LT options at the same time are not compatible"
-
-local function bad_time(name)
-  return codec.error(("ERR invalid expire time in '%s' command"):format(name))
-end
-
-local types <const> = { string = codec.simple "string", table = codec.simple "list", ["nil"] = codec.simple "none" }
-
--- Times. A unit says how many milliseconds it has, and whether it counts from 1970.
-
-local units <const> = {
-  EX = { 1000 }, PX = { 1 }, EXAT = { 1000, from_1970 = true }, PXAT = { 1, from_1970 = true },
-}
-
---- The time on the loop's clock that a number of units means, or nil when there is no such time.
-local function time_of(unit, number)
-  local most <const> = LONGEST // unit[1]
-  if number > most or number < -most then return end
-  local seconds <const> = number * unit[1] / 1000
-  return task.now() + seconds - (unit.from_1970 and os.time() or 0)
-end
+local units <const> = times.units
 
 -- SET.
 
@@ -66,8 +53,8 @@ local function set_options(...)
   if not given.unit then return given end
   local number <const> = numbers.integer(given.number)
   if not number then return nil, numbers.NOT_INTEGER end
-  given.at = number > 0 and time_of(given.unit, number) or nil
-  if not given.at then return nil, bad_time "set" end
+  given.at = number > 0 and times.at(given.unit, number) or nil
+  if not given.at then return nil, times.bad "set" end
   return given
 end
 
@@ -78,10 +65,10 @@ local function set_in(space)
     local given, problem = PLAIN, nil
     if ... then given, problem = set_options(...) end
     if problem then return problem end
-    if space:is_full() then return M.FULL end
+    if space:is_full() then return FULL end
     local database <const> = space:database(client.database)
     local old <const> = database:get(key)
-    if given.gets and type(old) == "table" then return M.WRONG_TYPE end
+    if given.gets and type(old) == "table" then return WRONG_TYPE end
     if given.condition and (given.condition == "NX") == (old ~= nil) then return given.gets and old or nil end
     database:put(key, value)
     if given.at and given.at <= task.now() then database:remove(key)
@@ -91,60 +78,91 @@ local function set_in(space)
   end
 end
 
--- EXPIRE.
-
-local ranks <const> = { NX = true, XX = true, GT = true, LT = true }
-
-local function expire_conditions(...)
-  local given <const> = {}
-  for _, word in ipairs { ... } do
-    local name <const> = word:upper()
-    if not ranks[name] then return nil, codec.error("ERR Unsupported option " .. word:sub(1, 128)) end
-    given[name] = true
-  end
-  if given.NX and (given.XX or given.GT or given.LT) then return nil, NOT_ALL end
-  if given.GT and given.LT then return nil, NOT_BOTH end
-  return given
-end
-
---- Without a time a key lives longer than with any.
-local function may_expire(conditions, old, at)
-  if conditions.NX and old or conditions.XX and not old then return false end
-  if conditions.GT and (not old or at <= old) then return false end
-  return not (conditions.LT and old and at >= old)
-end
-
-local function expire_in(space, unit, name)
-  return function(client, key, text, ...)
-    local conditions <const>, problem <const> = expire_conditions(...)
-    if not conditions then return problem end
+--- SETEX and PSETEX.
+local function set_for(space, unit, name)
+  return function(client, key, text, value)
     local number <const> = numbers.integer(text)
     if not number then return numbers.NOT_INTEGER end
-    local at <const> = time_of(unit, number)
-    if not at then return bad_time(name) end
+    local at <const> = number > 0 and times.at(unit, number)
+    if not at then return times.bad(name) end
+    if space:is_full() then return FULL end
     local database <const> = space:database(client.database)
-    if not database:get(key) or not may_expire(conditions, database:deadline(key), at) then return 0 end
-    if at <= task.now() then database:remove(key) else database:set_deadline(key, at) end
+    database:put(key, value)
+    database:set_deadline(key, at)
+    return OK
+  end
+end
+
+local function set_new_in(space)
+  return function(client, key, value)
+    if space:is_full() then return FULL end
+    local database <const> = space:database(client.database)
+    if database:get(key) then return 0 end
+    database:put(key, value)
     return 1
   end
 end
 
-local function left_in(space, milliseconds)
-  return function(client, key)
+-- Several.
+
+local function set_all_in(space)
+  return function(client, ...)
+    local words <const> = { ... }
+    if #words % 2 == 1 then return ODD end
+    if space:is_full() then return FULL end
     local database <const> = space:database(client.database)
-    if not database:get(key) then return -2 end
-    local at <const> = database:deadline(key)
-    if not at then return -1 end
-    return math.floor((at - task.now()) * 1000 / milliseconds + 0.5)
+    for at = 1, #words, 2 do
+      database:get(words[at]) -- one whose time is over goes
+      database:put(words[at], words[at + 1])
+      database:set_deadline(words[at], nil)
+    end
+    return OK
   end
 end
 
-local function persist_in(space)
-  return function(client, key)
-    local database <const> = space:database(client.database)
-    if not database:get(key) or not database:deadline(key) then return 0 end
-    database:set_deadline(key, nil)
-    return 1
+local function get_all_in(space)
+  return function(client, ...)
+    local database <const>, list <const>, bytes = space:database(client.database), json.array {}, 0
+    for i, key in ipairs { ... } do
+      local value <const> = database:get(key)
+      list[i] = type(value) == "string" and value or json.null
+      bytes = bytes + (type(value) == "string" and #value or 0)
+      if bytes > MOST then return TOO_MUCH end
+    end
+    return list
+  end
+end
+
+-- Counting.
+
+local function would_overflow(number, by)
+  if by < 0 then return number < math.mininteger - by end
+  return number > math.maxinteger - by
+end
+
+--- Adds to the number of a key; its time stays.
+local function add(space, client, key, by)
+  if space:is_full() then return FULL end
+  local database <const> = space:database(client.database)
+  local old <const> = database:get(key)
+  if type(old) == "table" then return WRONG_TYPE end
+  local number <const> = old == nil and 0 or numbers.integer(old)
+  if not number then return numbers.NOT_INTEGER end
+  if would_overflow(number, by) then return OVERFLOW end
+  database:put(key, tostring(number + by))
+  return number + by
+end
+
+local function step_in(space, by)
+  return function(client, key) return add(space, client, key, by) end
+end
+
+local function add_in(space, sign)
+  return function(client, key, text)
+    local by <const> = numbers.integer(text)
+    if not by then return numbers.NOT_INTEGER end
+    if sign < 0 and by == math.mininteger then return NO_NEGATIVE end
+    return add(space, client, key, sign * by)
   end
 end
 
@@ -153,54 +171,46 @@ end
 local function get_in(space)
   return function(client, key)
     local value <const> = space:database(client.database):get(key)
-    return type(value) == "table" and M.WRONG_TYPE or value
+    return type(value) == "table" and WRONG_TYPE or value
   end
 end
 
---- A command that counts the keys for which `method` of the database has a result.
-local function counting(space, method)
-  return function(client, ...)
-    local database <const>, count = space:database(client.database), 0
-    for _, key in ipairs { ... } do
-      if database:get(key) and database[method](database, key) then count = count + 1 end
-    end
-    return count
+local function take_in(space)
+  return function(client, key)
+    local database <const> = space:database(client.database)
+    local value <const> = database:get(key)
+    if type(value) == "table" then return WRONG_TYPE end
+    database:remove(key)
+    return value
   end
 end
 
-local function is_flush_option(word)
-  return not word or word:upper() == "ASYNC" or word:upper() == "SYNC"
-end
-
-local function flushing(clear)
-  return function(client, option, more)
-    if more or not is_flush_option(option) then return SYNTAX end
-    clear(client)
-    return OK
-  end
+local function own_commands(space)
+  local more <const>, less <const> = "Adds to the number of a key.", "Subtracts from the number of a key."
+  return {
+    GET = { 2, get_in(space), summary = "The string of a key." },
+    SET = { -3, set_in(space), summary = "Sets the string of a key." },
+    MGET = { -2, get_all_in(space), summary = "The strings of keys." },
+    MSET = { -3, set_all_in(space), summary = "Sets the strings of keys." },
+    SETNX = { 3, set_new_in(space), summary = "Sets the string of a key that is not there." },
+    SETEX = { 4, set_for(space, units.EX, "setex"), summary = "Sets a string for seconds." },
+    PSETEX = { 4, set_for(space, units.PX, "psetex"), summary = "Sets a string for milliseconds." },
+    GETDEL = { 2, take_in(space), summary = "The string of a key, which goes." },
+    INCR = { 2, step_in(space, 1), summary = more }, DECR = { 2, step_in(space, -1), summary = less },
+    INCRBY = { 3, add_in(space, 1), summary = more }, DECRBY = { 3, add_in(space, -1), summary = less },
+  }
 end
 
 --- The commands over a keyspace.
 ---@param space perigee.resp.Keyspace
 ---@return table<string, perigee.resp.Command>
 function M.commands(space)
-  local function of(client) return space:database(client.database) end
-  return {
-    GET = { 2, get_in(space), group = "string", summary = "The string of a key." },
-    SET = { -3, set_in(space), group = "string", summary = "Sets the string of a key." },
-    DEL = { -2, counting(space, "remove"), summary = "Removes keys." },
-    EXISTS = { -2, counting(space, "get"), summary = "Counts the keys that there are." },
-    TYPE = { 2, function(client, key) return types[type(of(client):get(key))] end, summary = "What a key has." },
-    EXPIRE = { -3, expire_in(space, units.EX, "expire"), summary = "Has a key go after seconds." },
-    PEXPIRE = { -3, expire_in(space, units.PX, "pexpire"), summary = "Has a key go after milliseconds." },
-    TTL = { 2, left_in(space, 1000), summary = "Seconds until a key goes." },
-    PTTL = { 2, left_in(space, 1), summary = "Milliseconds until a key goes." },
-    PERSIST = { 2, persist_in(space), summary = "Has a key stay." },
-    DBSIZE = { 1, function(client) return of(client).count end, group = "server", summary = "Counts the keys." },
-    FLUSHDB = { -1, flushing(function(client) of(client):clear() end), group = "server",
-      summary = "Removes the keys of this database." },
-    FLUSHALL = { -1, flushing(function() space:clear() end), group = "server", summary = "Removes all keys." },
-  }
+  local commands <const> = own_commands(space)
+  for _, command in pairs(commands) do command.group = "string" end
+  for _, others in ipairs { keys.commands(space), watching.commands(space) } do
+    for name, command in pairs(others) do commands[name] = command end
+  end
+  return commands
 end
 
 return M

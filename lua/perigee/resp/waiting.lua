@@ -71,7 +71,7 @@ end
 function M.give_back(database, waiter)
   local list <const> = database:list(waiter.key)
   if not list then return end
-  database:push(list, waiter.item, waiter.at_left)
+  database:push(waiter.key, list, waiter.item, waiter.at_left)
   M.serve(database, waiter.key)
 end
 
