@@ -1,5 +1,5 @@
 --- ZeroMQ: a REP socket that answers, and a publisher.
----   tcp://127.0.0.1:6789    REQ: what is said comes back as "Stop saying ..."
+---   tcp://127.0.0.1:6789    REQ: what is said comes back as "Stop saying ..."; to a request that fails the reply is ""
 ---   tcp://127.0.0.1:6790    SUB: hats for cats, one a second while somebody wants to know
 --- With workers the first one serves both alone, so that all subscribers hear the same.
 

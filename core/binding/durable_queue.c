@@ -52,24 +52,47 @@ static int queue_put(lua_State *L) {
     return call_write(L, &method, (struct durable_operation){.value = text, .milliseconds = check_delay(L, 3)});
 }
 
-static int push_none(lua_State *L, const struct durable_operation *operation) {
+/* A list of the next sizes, or nil when there are none. */
+static void push_sizes(lua_State *L, struct unpack *from, uint64_t count) {
+    uint64_t size;
+    if (!count) {
+        lua_pushnil(L);
+        return;
+    }
+    lua_createtable(L, (int)count, 0);
+    for (uint64_t i = 1; i <= count && unpack_size(from, &size) == 0; i++) {
+        lua_pushinteger(L, (lua_Integer)size);
+        lua_rawseti(L, -2, (lua_Integer)i);
+    }
+}
+
+static int push_none(lua_State *L, const struct durable_operation *operation, struct unpack *from) {
     lua_pushboolean(L, 0);
     if (operation->count == UINT64_MAX) lua_pushnil(L);
     else lua_pushnumber(L, (lua_Number)operation->count / 1000);
-    return 2;
+    if (!operation->others[2]) return 2;
+    lua_pushnil(L);
+    lua_pushnil(L);
+    push_sizes(L, from, operation->others[2]);
+    return 5;
 }
 
 static int push_job(lua_State *L, const struct durable_operation *operation) {
-    if (!operation->found) return push_none(L, operation);
+    const unsigned char *bytes = (const unsigned char *)operation->result.bytes;
+    struct unpack from = {bytes, bytes + operation->result.length};
+    if (!operation->found) return push_none(L, operation, &from);
+    push_sizes(L, &from, operation->others[2]);
     lua_pushinteger(L, (lua_Integer)operation->count);
-    lua_pushlstring(L, operation->result.bytes, operation->result.length);
+    lua_pushlstring(L, (const char *)from.at, unpack_left(&from));
     lua_pushinteger(L, (lua_Integer)operation->others[0]);
     lua_pushinteger(L, (lua_Integer)operation->others[1]);
-    return 4;
+    lua_rotate(L, -5, -1);
+    return 5;
 }
 
-/* queue:take(lease, attempts) -> id, text, deliveries, jobs that wait behind it; or false, and the seconds in which
- * there may be one, or nil. One whose taker is cancelled is as if it had not been taken. */
+/* queue:take(lease, attempts) -> id, text, deliveries, jobs that wait behind it, failed; or false, the seconds in
+ * which there may be one, or nil, nil, nil, failed: the ids of jobs whose leases have ended too often, or nil. One
+ * whose taker is cancelled is as if it had not been taken. */
 static int queue_take(lua_State *L) {
     static const struct durable_method method = {"take from", durable_take, durable_untake, push_job};
     return call_write(L, &method,

@@ -99,7 +99,8 @@ int durable_keys(struct durable_session *session, struct durable_operation *oper
  * its lease ends. */
 int durable_put(struct durable_session *session, struct durable_operation *operation); /* count: the job's id */
 /* found: count is the job's id, `others` its deliveries and the jobs that wait behind it, result the text. Not: count
- * is in how many milliseconds there may be a job, UINT64_MAX: unknown. */
+ * is in how many milliseconds there may be a job, UINT64_MAX: unknown. Before the text are the ids, as sizes, of
+ * others[2] jobs whose leases have ended too often: they have failed. */
 int durable_take(struct durable_session *session, struct durable_operation *operation);
 int durable_done(struct durable_session *session, struct durable_operation *operation);
 int durable_release(struct durable_session *session, struct durable_operation *operation);

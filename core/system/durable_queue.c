@@ -1,6 +1,8 @@
 /* Queues: putting and taking, and giving back what the taker has not done in time. */
 #include "system/durable_private.h"
 
+#include "bytes/pack.h"
+
 #include <errno.h>
 
 enum { RECLAIMED = 64 /* jobs, by the way */ };
@@ -41,7 +43,13 @@ static int find_timed(const struct durable_session *session, uint32_t queue, enu
     return 0;
 }
 
-static int reclaim_first(const struct durable_session *session, const struct durable_operation *operation,
+/* Notes that nobody gets the job any more. */
+static int note_failed(struct durable_operation *operation, uint64_t id) {
+    operation->others[2]++;
+    return pack_size(&operation->kept, id) < 0 ? ENOMEM : 0;
+}
+
+static int reclaim_first(const struct durable_session *session, struct durable_operation *operation,
                          enum job_state state) {
     uint64_t at, id;
     struct job job;
@@ -50,7 +58,8 @@ static int reclaim_first(const struct durable_session *session, const struct dur
     if (at > session->now) return MDB_NOTFOUND;
     if ((error = job_read(session, operation->space, id, &job))) return error;
     if (job.state != state) return MDB_CORRUPTED;
-    return give_back(session, operation->space, id, &job, state == JOB_TAKEN ? operation->most : 0, 0);
+    error = give_back(session, operation->space, id, &job, state == JOB_TAKEN ? operation->most : 0, 0);
+    return error || job.state != JOB_FAILED ? error : note_failed(operation, id);
 }
 
 /* One whose end is further away than it ever was, since the clock was put back: it gets its duration from now on. */
@@ -72,8 +81,7 @@ static int reclaim_all_from_future(const struct durable_session *session, uint32
 }
 
 /* Jobs of a state whose time has come wait again. */
-static int reclaim(const struct durable_session *session, const struct durable_operation *operation,
-                   enum job_state state) {
+static int reclaim(const struct durable_session *session, struct durable_operation *operation, enum job_state state) {
     int error = reclaim_all_from_future(session, operation->space, state);
     for (int i = 0; i < RECLAIMED && !error; i++) error = reclaim_first(session, operation, state);
     return error == MDB_NOTFOUND ? 0 : error;
@@ -91,6 +99,7 @@ static int find_due(const struct durable_session *session, struct durable_operat
 /* No job waits: when there may be one. */
 static int take_none(const struct durable_session *session, struct durable_operation *operation) {
     operation->count = UINT64_MAX;
+    operation_give_kept(operation);
     int error = find_due(session, operation, JOB_DELAYED);
     return error ? error : find_due(session, operation, JOB_TAKEN);
 }

@@ -13,6 +13,8 @@ local M <const> = {}
 function M.kind(url)
   if type(url) ~= "string" then error("bad argument 'url' (a URL expected: local:/path or redis://host:6379)", 0) end
   local kind <const> = SCHEMES[url:match "^([%a+]+):"]
+  local problem <const> = kind == "local" and place.problem(url)
+  if problem then error(problem, 0) end
   if kind then return kind end
   error(("bad argument 'url' (local:, local:/path, redis:// or rediss:// expected, got '%s')"):format(url), 0)
 end

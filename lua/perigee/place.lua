@@ -1,5 +1,5 @@
 --- Places: what `local:` URLs of perigee.bus, perigee.queue and perigee.store lead to.
----   local:/path   that directory: what is stored there is durable
+---   local:/path   that directory, by its absolute path: what is stored there is durable
 ---   local:        memory that all workers of one `perigee run` share, and the processes that they start by
 ---                 process.start; it lasts as long as one of them that uses it, or their supervisor
 --- Beside its data a place has a directory in shared memory, where those who use it meet. Whoever uses that holds a
@@ -218,16 +218,28 @@ local function durable(path)
   return place_of(to_hex(digest.digest(directory):sub(1, 8)), directory)
 end
 
+--- What is wrong with a URL, if it leads to no place.
+---@param url any
+---@return string?
+function M.problem(url)
+  local path <const> = type(url) == "string" and url:match "^local:(.*)$"
+  if not path then return ("bad argument 'url' (local: or local:/path expected, got %s)"):format(tostring(url)) end
+  if path:find "\0" then return "bad argument 'url' (a path has no zero bytes)" end
+  if path:find "^[^/]" then
+    return ("bad argument 'url' (local:%s is no absolute path: local: or local:/path expected)"):format(path)
+  end
+end
+
 --- The place that a URL leads to. Its directory is made when it is not there.
 ---@param url string "local:" or "local:/path"
 ---@return perigee.Place?
 ---@return string? message
 ---@return string? code "denied": it cannot be made, or belongs to another user
 function M.find(url)
-  local path <const> = type(url) == "string" and url:match "^local:(.*)$"
-  if not path then error(("bad argument 'url' (local: or local:/path expected, got %s)"):format(tostring(url)), 2) end
+  local problem <const> = M.problem(url)
+  if problem then error(problem, 2) end
+  local path <const> = url:match "^local:(.*)$"
   if path == "" then return M.memory() end
-  if path:find "\0" then error("bad argument 'url' (a path has no zero bytes)", 2) end
   return durable(path)
 end
 

@@ -81,6 +81,19 @@ describe("core.durable:", function()
       assert.is_true(queue:done(id, 2))
     end)
 
+    it("names the jobs whose leases have ended too often, once, whether there is another one or not", function()
+      local texts <const> = { "", "b", "c" }
+      for _, text in ipairs(texts) do queue:put(text) end
+      for _ = 1, 3 do queue:take(10, 1) end
+      environment:shift_clock(11)
+      queue:put "d"
+      assert.same({ 4, "d", 1, 0, { 1, 2, 3 } }, { queue:take(10, 1) })
+      environment:shift_clock(22)
+      assert.same({ n = 5, false, nil, nil, nil, { 4 } }, table.pack(queue:take(10, 1)))
+      assert.same({ n = 2, false }, table.pack(queue:take(10, 1)))
+      assert.same({ 0, 0, 4 }, { queue:counts() })
+    end)
+
     it("extends leases, and names those that are lost", function()
       for i = 1, 3 do queue:put("job " .. i) end
       for _ = 1, 3 do queue:take(10) end

@@ -150,10 +150,17 @@ describe("local:/path", function()
   end)
 
   it("must be a path, or nothing", function()
-    for _, url in ipairs { 7, "http://x", "local", "local:/a\0b" } do
+    for _, url in ipairs { 7, "http://x", "local", "local:/a\0b", "local:place", "local:./place", "local: " } do
       local ok <const>, message <const> = pcall(places.find, url)
       assert.is_false(ok)
       assert.matches("bad argument 'url'", message)
+    end
+  end)
+
+  it("must be an absolute path, for whatever is to be there", function()
+    for _, name in ipairs { "bus", "queue", "store" } do
+      helper.assert_misuse("^spec/lua/place_spec.lua:%d+: bad argument 'url' %(local:shop is no absolute path: " ..
+        "local: or local:/path expected%)$", function() require("perigee." .. name).open("local:shop", "x") end)
     end
   end)
 end)

@@ -203,7 +203,7 @@ end)
 local function run_script(before, script, user)
   local directory <close> = helper.directory { ["script.lua"] = script }
   os.execute(("cp '%s' '%s'/perigee; chmod 777 '%s'"):format(helper.binary, directory, directory))
-  local line <const> = ("%s; cd '%s' && exec ./perigee run --log-level error script.lua"):format(before, directory)
+  local line <const> = ("cd '%s' && %s; exec ./perigee run --log-level error script.lua"):format(directory, before)
   local child <close> = assert(process.run({ "/bin/bash", "-c", line }, { user = user, stderr = "stdout" }))
   return child.stdout:read_all()
 end
@@ -222,8 +222,8 @@ describe("a place that", function()
   end)
 
   it("has no room on its disk says so, and keeps what it has", function()
-    local output <const> = run_script("ulimit -f 4096", [[
-      local queue <const> = assert(require "perigee.queue".open("local:./place", "jobs"))
+    local output <const> = run_script("ulimit -f 4096; export PLACE=local:$PWD/place", [[
+      local queue <const> = assert(require "perigee.queue".open(os.getenv "PLACE", "jobs"))
       local text <const> = ("x"):rep(100000)
       local count = 0
       while true do

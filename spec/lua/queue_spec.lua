@@ -285,6 +285,49 @@ backends.each("queue", function(title, start)
       end)
     end)
 
+    it("logs once for each job that it has failed for good, as its takers were killed", function()
+      local options <const> = { attempts = 1, lease = 0.2 }
+      with_queue(options, function(queue, url, name)
+        local lines <close> = logged()
+        local ids <const>, children <const> = {}, {}
+        for number = 1, 2 do
+          ids[number] = assert(queue:put(tostring(number)))
+          children[number] = start_worker(url, name, options, "hold")
+          assert.equal("took", (children[number].channel:receive()))
+        end
+        for _, child in ipairs(children) do
+          child:kill()
+          child:wait()
+          child:close()
+        end
+        local other <close> = assert(queues.open(url, name, options))
+        helper.eventually(function() return not queue:take(0) and not other:take(0) and queue:count().failed == 2 end)
+        assert.equal(2, #lines)
+        for _, id in ipairs(ids) do
+          assert.matches("error.*a job has failed for good: who had taken it has ended each time deliveries=1 job=" ..
+            id, table.concat(lines))
+        end
+      end)
+    end)
+
+    it("gives back a job that comes in the moment in which its taker is cancelled", function()
+      with_queue({ lease = 60 }, function(queue)
+        for _, turns in ipairs { 0, 1, 2, 3, 5, 10 } do
+          local taking <const> = task.spawn(queue.take, queue)
+          task.sleep(0)
+          assert(queue:put "job")
+          for _ = 1, turns do task.sleep(0) end
+          taking:cancel()
+          local taken <const> = taking:join()
+          if taken then taken:close() end
+          local again <const> = assert(queue:take(20))
+          assert.equal(taken and 2 or 1, again.deliveries)
+          again:done()
+        end
+        assert.same(counts(0, 0, 0), queue:count())
+      end)
+    end)
+
     it("ends what waits when it is closed, and gives back what is taken", function()
       with_queue(nil, function(queue, url, name)
         queue:put "held"

@@ -79,12 +79,35 @@ describe("zeromq", function()
       assert.same({ nil, "request: nobody is connected in time", "timeout" }, { lonely:request_within(0.01, "?") })
     end)
 
-    it("log a handler that fails, and go on with a new connection", function()
-      local rep <close> = zeromq.rep(function(text) return assert(text ~= "bad", "this is bad") and text end)
-      local req <close> = connected(zeromq.req(), bind(rep))
-      assert.same({ nil, "request: the connection has ended before the reply", "closed" }, { req:request "bad" })
+    it("log a handler that fails, reply that there is nothing or what they are to say, and go on", function()
+      for _, failed in ipairs { "", "cannot" } do
+        local rep <close> = zeromq.rep(function(text)
+          if text == "number" then return "a", 1 end
+          return assert(text ~= "bad", "this is bad") and text
+        end, failed ~= "" and { failed = failed } or nil)
+        local req <close> = connected(zeromq.req(), bind(rep))
+        assert.same({ failed }, { req:request "bad" })
+        assert.same({ failed }, { req:request "number" })
+        assert.equal("good", req:request "good")
+      end
       assert.truthy(table.concat(logged):find "this is bad")
-      assert.equal("good", req:request "good")
+      assert.truthy(table.concat(logged):find "a reply must be of strings part=2 type=number")
+      assert.has_error(function() zeromq.rep(print, { failed = 1 }) end, "option 'failed' must be a string")
+    end)
+
+    it("do not leave a REQ socket of libzmq without a reply", function()
+      local rep <close> = zeromq.rep(function(text) return assert(text ~= "bad", "this is bad") and text end)
+      assert.equal("[b'', b'good']\n", helper.python([[
+import sys, zmq
+socket = zmq.Context().socket(zmq.REQ)
+socket.setsockopt(zmq.LINGER, 0)
+socket.connect(sys.argv[1])
+def ask(text):
+    socket.send(text)
+    assert socket.poll(20000)
+    return socket.recv()
+print([ask(b'bad'), ask(b'good')])
+]], bind(rep)))
     end)
 
     it("bind and connect either way", function()

@@ -72,5 +72,5 @@ return function(self, conn)
   local ok <const>, message <const> = pcall(read_all, self, conn, state)
   if ok then return end
   if type(message) ~= "string" then error(message, 0) end -- it is cancelled
-  log.refusal("bus: what another member says cannot be understood", { reason = message })
+  log.warn("bus: what another member says cannot be understood", { reason = message })
 end

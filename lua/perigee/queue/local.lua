@@ -47,7 +47,9 @@ end
 local function try(self)
   self.users = self.users + 1
   local _ <close> = setmetatable({}, { __close = function() let_go(self) end })
-  local id <const>, text <const>, deliveries <const>, behind <const> = self.jobs:take(self.lease, self.attempts)
+  local id <const>, text <const>, deliveries <const>, behind <const>, failed <const> =
+    self.jobs:take(self.lease, self.attempts)
+  failure.put_aside(self, failed)
   if not id then return id, text, deliveries end
   if self.is_open then return { id = id, text = text, deliveries = deliveries }, behind end
   self.jobs:release_soon(id, deliveries)

@@ -73,6 +73,14 @@ local function give_back(self, job)
   let_go_of(self, "release", job, 0, NEVER, 1)
 end
 
+local function soon(self, f, ...)
+  self.users = self.users + 1 -- at once: the queue may be closed before the task begins
+  endings.spawn(self.scope, function(...)
+    local _ <close> = setmetatable({}, { __close = function() let_go(self) end })
+    f(self, ...)
+  end, ...)
+end
+
 local function should_look(self)
   local now <const> = core.now()
   if now - self.looked < math.min(self.lease / 4, LOOK_SECONDS) then return 0 end
@@ -88,6 +96,7 @@ local function attempt(self, asked)
     run(self, "take", milliseconds(self.lease), self.attempts, looks)
   local entry <const>, count <const>, id <const>, deliveries <const>, text <const>, behind <const> =
     table.unpack(reply or {})
+  failure.put_aside(self, reply and reply[entry == "" and 3 or 7])
   if not reply then asked.result = { nil, message, code }
   elseif entry == "" then asked.result = { false, count >= 0 and count / 1000 or nil }
   else
@@ -103,8 +112,14 @@ end
 local function try(self)
   local asked <const> = { woken = core.waitlist() }
   endings.spawn(self.scope, attempt, self, asked)
-  local _ <close> = setmetatable({}, { __close = function() asked.is_given_up = not asked.result end })
+  local is_over = false
+  local _ <close> = setmetatable({}, { __close = function()
+    asked.is_given_up = not asked.result
+    local job <const> = not is_over and asked.result and asked.result[1]
+    if job then soon(self, give_back, job) end -- it came just as its taker was interrupted
+  end })
   while not asked.result do asked.woken:wait() end
+  is_over = true
   return table.unpack(asked.result, 1, 3)
 end
 
@@ -143,14 +158,6 @@ end
 
 function Redis:release(job, delay)
   return let_go_of(self, "release", job, milliseconds(delay), self.attempts, 0)
-end
-
-local function soon(self, f, ...)
-  self.users = self.users + 1 -- at once: the queue may be closed before the task begins
-  endings.spawn(self.scope, function(...)
-    local _ <close> = setmetatable({}, { __close = function() let_go(self) end })
-    f(self, ...)
-  end, ...)
 end
 
 function Redis:release_soon(job, delay)

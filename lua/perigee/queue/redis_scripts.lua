@@ -80,20 +80,22 @@ return id
 ]]
 
 --- milliseconds of the lease, attempts, whether to look for leases that have ended: { entry, count, id, deliveries,
---- text, how many jobs wait behind it }; or { "", milliseconds until the next one is due, or -1 }.
+--- text, how many jobs wait behind it, failed }; or { "", milliseconds until the next one is due, or -1, failed }: the
+--- ids of jobs that were taken too often.
 M.take = script [[
 ensure()
-local attempts = tonumber(ARGV[2])
+local attempts, put_aside = tonumber(ARGV[2]), {}
 
 local function take(entry, count, values)
   local id, before, text = fields_of(values)
   local deliveries = before + count
   if deliveries > attempts then
     redis.call("HSET", failed, id, pack(deliveries - 1, text))
+    put_aside[#put_aside + 1] = id
     return remove(entry)
   end
   local behind = redis.call("XLEN", jobs) - redis.call("XPENDING", jobs, "takers")[1]
-  return { entry, count, id, deliveries, text, behind }
+  return { entry, count, id, deliveries, text, behind, put_aside }
 end
 
 local now = milliseconds()
@@ -122,7 +124,7 @@ while true do
 end
 redis.call("DEL", bell)
 local next_due = redis.call("ZRANGE", due, 0, 0, "WITHSCORES")[2]
-return { "", next_due and math.max(0, tonumber(next_due) - now) or -1 }
+return { "", next_due and math.max(0, tonumber(next_due) - now) or -1, put_aside }
 ]]
 
 --- entry, count, whether it is asked again: 1; 0 when it is not held any more.
@@ -209,10 +211,15 @@ end
 
 local function is_job(reply)
   return is_whole(reply[3]) and is_whole(reply[4]) and type(reply[5]) == "string" and is_whole(reply[6])
+    and is_list(reply[7])
+end
+
+local function is_none(reply)
+  return reply[1] == "" and is_list(reply[3])
 end
 
 local function is_taken(reply)
-  return is_list(reply) and type(reply[1]) == "string" and is_whole(reply[2]) and (reply[1] == "" or is_job(reply))
+  return is_list(reply) and type(reply[1]) == "string" and is_whole(reply[2]) and (is_none(reply) or is_job(reply))
 end
 
 local answers <const> = { put = is_whole, take = is_taken, done = is_whole, release = is_whole, extend = is_list,

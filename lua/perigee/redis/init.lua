@@ -3,7 +3,9 @@
 ---   client:set("greeting", "hello")   client:call("SET", "greeting", "hello")
 ---   for text, channel in client:subscribe "news" do ... end
 --- Many tasks share a client: what they send in one pass of the loop leaves in one write. It connects when it is first
---- used, and again, with back-off, when the connection has broken and somebody needs it.
+--- used, and again, with back-off, when the connection has broken and somebody needs it; and when its server says
+--- READONLY, as one that was made a replica: whose command it was gets the error, the next one goes to where the name
+--- leads now.
 
 local inboxes <const> = require "perigee.bus.inbox"
 local commands <const> = require "perigee.redis.commands"
@@ -58,8 +60,9 @@ function Client:call(name, ...)
   return finish(self, upper, self.link:call(commands.encode(name, ...), 1))
 end
 
---- Runs a command on a connection of its own, where it may wait as long as it likes: BLPOP, XREAD ... A task that is
---- cancelled meanwhile takes nothing from the server.
+--- Runs a command on a connection of its own, where it may wait as long as it likes: BLPOP, XREAD ... When the task is
+--- cancelled meanwhile the connection is closed, so that the server gives it nothing more; but what it has taken out of
+--- a list just before, and its reply that is on its way, are lost. perigee.queue gives such jobs back.
 ---@param name string
 ---@param ... string|number|perigee.Buffer
 ---@return any reply

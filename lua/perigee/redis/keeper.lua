@@ -97,6 +97,14 @@ function Keeper:await(seconds)
   return wait_for_session(self, seconds or self.settings.timeout)
 end
 
+--- Gives the connection to nobody any more: its owner ends it when all is answered, and who comes waits for the next.
+---@return boolean retired false: there is none
+function Keeper:retire()
+  local was_there <const> = self.session ~= nil
+  self.session = nil
+  return was_there
+end
+
 --- Ends the connection for good. What waits fails with "closed".
 function Keeper:close()
   if self.is_closed then return end

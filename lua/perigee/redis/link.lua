@@ -1,11 +1,15 @@
 --- A connection that many tasks send commands on. What they send in one pass of the loop leaves in one write, and the
 --- replies are matched to the commands by their order. A task that is cancelled or past its deadline leaves its place
 --- in the order behind: the reply is dropped when it comes. When the connection breaks, what was under way fails, as
---- nobody knows whether it was done; what has not been sent waits for the next connection.
+--- nobody knows whether it was done; what has not been sent waits for the next connection. A server that says READONLY
+--- was made a replica of another one: it answers what it was asked, and then there is a new connection, for which its
+--- name is looked up anew.
 
 local core <const> = require "core.task"
+local log <const> = require "perigee.log"
 local new_keeper <const> = require "perigee.redis.keeper"
 local resp <const> = require "perigee.codec.resp"
+local is_read_only <const> = require("perigee.redis.session").is_read_only
 
 local IN_FLIGHT <const> = 4 * 1024 * 1024 -- bytes of commands without a reply; more have to wait
 local NULL <const> = resp.null
@@ -92,6 +96,16 @@ local function is_too_silent(self, conn)
   return request ~= nil and left <= 0
 end
 
+local function retire(self)
+  if not self.keeper:retire() then return end
+  log.refusal("redis: the server is read-only now: connecting anew", { peer = self.settings.shown })
+end
+
+--- Has the connection been given up, and all that was asked on it been answered?
+local function is_over(self, session)
+  return self.keeper.session ~= session and self.first > self.last
+end
+
 --- Reads replies until something is wrong: message, code.
 local function read_replies(self, session)
   local reader <const>, conn <const> = session.reader, session.conn
@@ -102,8 +116,12 @@ local function read_replies(self, session)
       if is_too_silent(self, conn) then
         return ("no reply from %s within %g s"):format(self.settings.shown, self[self.first].patience), "timeout"
       end
-    elseif note ~= "push" and not take_reply(self, reply) then -- nobody here has asked for what is pushed
-      return ("%s sends a reply that nothing asked for"):format(self.settings.shown), "protocol"
+    elseif note ~= "push" then -- nobody here has asked for what is pushed
+      if not take_reply(self, reply) then
+        return ("%s sends a reply that nothing asked for"):format(self.settings.shown), "protocol"
+      end
+      if is_read_only(reply) then retire(self) end
+      if is_over(self, session) then return ("%s is read-only"):format(self.settings.shown), "closed" end
     end
   end
 end

@@ -147,4 +147,11 @@ end
 
 M.is_error = is_error
 
+--- Does the server say that it takes no writes? From scripts older versions say it within their message.
+---@param reply any
+---@return boolean
+function M.is_read_only(reply)
+  return is_error(reply) and (reply.kind == "READONLY" or reply.message:find(" -READONLY ", 1, true) ~= nil)
+end
+
 return M

@@ -7,6 +7,10 @@
 --- Every socket binds and connects, as often as wanted: socket:bind(urls, options of net.serve), socket:connect(url,
 --- options of net.connect), socket:close(). It connects again when a connection has ended. A socket belongs to the
 --- version of the service that has made it.
+---
+--- A request whose handler fails is answered with an empty part, or what the option `failed` of rep says: a REQ socket
+--- of libzmq would wait for ever otherwise, as it does when the service ends before it has answered. A client that must
+--- go on then sets RCVTIMEO, and REQ_RELAXED with REQ_CORRELATE, or makes a new socket. Ours is told "closed".
 
 local publish <const> = require "perigee.zeromq.publish"
 local request <const> = require "perigee.zeromq.request"

@@ -13,6 +13,7 @@ local M <const> = {}
 
 ---@class perigee.zeromq.Rep: perigee.zeromq.Socket
 ---@field package handler fun(...: string): string, ...
+---@field package failed string
 local Rep <const> = sockets.class "REP"
 
 --- What leads back to who has asked, up to an empty part; and the request behind it. nil: it has none.
@@ -24,6 +25,7 @@ local function split(parts)
   end
 end
 
+--- The parts of a reply; nil when there is none, which is in the log.
 local function answer(self, request)
   local function reported(failure)
     if core.is_interruption(failure) then return failure end
@@ -43,7 +45,8 @@ local function answer(self, request)
   return table.move(result, 2, result.n, 1, {})
 end
 
---- One request after the other. One that cannot be answered ends the connection: its peer asks again then.
+--- One request after the other. One whose handler fails is answered, too: a REQ socket of libzmq waits for its reply
+--- for ever, even when the connection ends.
 function Rep:run(peer)
   while true do
     local kind <const>, value <const>, code <const> = peer:read(self.limit)
@@ -52,8 +55,7 @@ function Rep:run(peer)
       local path <const>, request <const> = split(value)
       if not path then return nil, "a request without an empty part before it", "protocol" end
       if #request == 0 then return nil, "a request without parts", "protocol" end
-      local reply <const> = answer(self, request)
-      if not reply then return nil, "a request could not be answered", "closed" end
+      local reply <const> = answer(self, request) or { self.failed }
       if #reply == 0 then reply[1] = "" end
       peer.conn:write(wire.message(table.move(reply, 1, #reply, #path + 1, path)))
     end
@@ -61,14 +63,18 @@ function Rep:run(peer)
 end
 
 --- A socket that answers: handler(part, ...) gets the parts of a request, and returns those of the reply. It runs in a
---- task for each peer.
+--- task for each peer. When it raises, or returns what is no string, that is logged, and the reply is the option
+--- `failed`. When the task is interrupted, as the service stops, the connection ends without a reply.
 ---@param handler fun(...: string): string, ...
----@param options { limit: integer? }? limit: bytes of a request, default 16 MiB
+---@param options { limit: integer?, failed: string? }? limit: bytes of a request, default 16 MiB; failed: the reply to
+--- a request whose handler has failed, default ""
 ---@return perigee.zeromq.Rep
 function M.rep(handler, options)
   if type(handler) ~= "function" then error("bad argument 'handler' (a function expected)", 2) end
-  local given <const> = sockets.check(options, { limit = true })
-  return sockets.new(Rep, "REP", { "REQ", "DEALER" }, { handler = handler, limit = given.limit })
+  local given <const> = sockets.check(options, { limit = true, failed = true })
+  if given.failed ~= nil and type(given.failed) ~= "string" then error("option 'failed' must be a string", 2) end
+  return sockets.new(Rep, "REP", { "REQ", "DEALER" },
+    { handler = handler, limit = given.limit, failed = given.failed or "" })
 end
 
 -- REQ.

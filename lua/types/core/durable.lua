@@ -78,13 +78,14 @@ function DurableStore:replace(key, old, new, seconds) end
 ---@return string? code
 function DurableStore:delete(key, ...) end
 
---- Adds to an integer, which is kept as its digits; none is 0. When it expires stays as it was. Waits.
+--- Adds to an integer, which is kept as its digits; none is 0. When one that is there expires stays as it was. Waits.
 ---@param key string
 ---@param by integer? default 1
+---@param seconds number? until it expires, when this call makes it; nil: never
 ---@return integer? number
 ---@return string? message
 ---@return string? code "failed": it is no integer, or would be beyond 64 bits
-function DurableStore:increment(key, by) end
+function DurableStore:increment(key, by, seconds) end
 
 --- Waits.
 ---@param key string
@@ -123,6 +124,7 @@ function DurableQueue:put(text, delay) end
 ---@return string|number|nil text or seconds, in which there may be one; or message
 ---@return integer|string|nil deliveries or code
 ---@return integer? waiting jobs behind it
+---@return integer[]? failed ids of jobs whose leases have ended too often: they have failed now
 function DurableQueue:take(lease, attempts) end
 
 --- Waits.

@@ -176,6 +176,7 @@ describe("a reader of MessagePack", function()
       assert_refused("2: an array as a key", "\x81\x90\1")
       assert_refused("2: the integer 18446744073709551615, beyond 9223372036854775807", "\x91\xcf" .. ("\xff"):rep(8))
       assert_refused("1: an array expected", "\x80", { list = true })
+      assert_refused("1: an array without elements", "\x90", { list = true })
       assert_refused("1: an array of more than 10000 elements, too many for a list",
         "\xdc\xff\0" .. ("\1"):rep(0xff00), { list = true })
     end)
@@ -188,6 +189,26 @@ describe("a reader of MessagePack", function()
       assert.same({ 1, 7, nil, "\xff" }, { kind, id, problem, result:string() })
       assert.same({ n = 5, 0, 8, "add", 1, nil }, table.pack(reader:next()))
       assert.equal(2.0 ^ 64, (reader:next()))
+    end)
+
+    it("passes over what cannot be decoded when it is told to", function()
+      local reader <const> = msgpack.reader(a, { list = true, skip = true })
+      local large <const> = "\xcf" .. ("\xff"):rep(8)
+      for bytes, start in pairs { ["\x94\0\7\xa3add\x91" .. large] = { 0, 7, "add" },
+        ["\x94\0" .. large .. "\xa3add\x90"] = { 0 }, ["\x94\xc0\7\xa3add" .. large] = {}, ["\x90"] = {},
+        ["\x93\2\xa3add\x81\xc0\1"] = { 2, "add" }, ["\x81\xc0\1"] = {}, ["\x92\xca\0\0\0\0" .. large] = {},
+        ["\x92\xdc\0\0" .. large] = {}, ["\x92\xd9\1x" .. large] = { "x" }, [large] = {} } do
+        b:write(bytes, "\x91\1")
+        local mark <const>, message <const>, code <const>, one <const>, two <const>, three <const> = reader:next()
+        assert.equal(msgpack.null, mark)
+        assert.matches("^invalid MessagePack at byte %d+: ", message)
+        assert.is_true(code == "limit" or code == "protocol")
+        assert.same(start, { one, two, three })
+        assert.equal(1, (reader:next()))
+      end
+      b:write "\x91\xc1"
+      assert_failure("protocol", "0xc1", reader:next())
+      assert_failure("protocol", "an earlier message could not be read", reader:next())
     end)
 
     it("iterates over the messages, and the connection tells why it ends", function()

@@ -7,6 +7,7 @@ local helper <const> = require "spec.helper"
 local http <const> = require "spec.fixtures.http"
 local queues <const> = require "perigee.queue"
 local redis <const> = require "perigee.redis"
+local scripts <const> = require "perigee.queue.redis_scripts"
 local stores <const> = require "perigee.store"
 local task <const> = require "perigee.task"
 
@@ -112,6 +113,25 @@ describe("a queue in a Redis", function()
     assert.same({ "kept", 1, true }, { job.text, job.deliveries, job:done() })
   end)
 
+  it("loses no job to a taker that is cancelled in the moment in which the answer comes", function()
+    local queue <close> = assert(queues.open(server.url, "jobs", options { lease = 60 }))
+    local take <const> = scripts.take
+    local _ <close> = setmetatable({}, { __close = function() scripts.take = take end })
+    local taking
+    function scripts.take(...)
+      local reply <const>, message <const>, code <const> = take(...)
+      if type(reply) == "table" and reply[1] ~= "" then taking:cancel() end -- its wake-up comes too late
+      return reply, message, code
+    end
+    queue:put "job"
+    taking = task.spawn(queue.take, queue)
+    assert.equal("cancelled", (select(3, taking:join(20))))
+    scripts.take = take
+    local job <const> = assert(queue:take(20))
+    assert.same({ "job", 1 }, { job.text, job.deliveries })
+    assert.is_true(job:done())
+  end)
+
   it("says that a job is done also when it has to say so twice", function()
     local queue <close> = assert(queues.open(server.port_url, "jobs", options()))
     queue:put "x"
@@ -164,7 +184,9 @@ describe("a queue in a Redis", function()
     task.sleep(0.06)
     client:xautoclaim(key, "takers", "taker", 0, "0-0")
     task.sleep(0.06)
+    local log <close> = http.log()
     assert.equal("timeout", select(3, queue:take(0)))
+    assert.matches("a job has failed for good: who had taken it has ended each time deliveries=2 job=1", tostring(log))
     assert.same({ { id = 1, text = "deadly", deliveries = 2 } }, queue:failed())
   end)
 

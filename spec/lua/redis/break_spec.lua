@@ -1,5 +1,6 @@
 local fixture <const> = require "spec.fixtures.redis"
 local helper <const> = require "spec.helper"
+local http <const> = require "spec.fixtures.http"
 local redis <const> = require "perigee.redis"
 local task <const> = require "perigee.task"
 
@@ -54,6 +55,61 @@ describe("when the connection to a Redis breaks,", function()
       server:start()
     end)
     assert.equal("integer", math.type(id), id_of(client))
+  end)
+
+  it("or its server is made a replica, the caller has the error and the next command another connection", function()
+    local client <close> = connect()
+    local blocker <close> = connect()
+    local first <const> = id_of(client)
+    server:cli "REPLICAOF 127.0.0.1 1"
+    local _ <close> = setmetatable({}, { __close = function() server:cli "REPLICAOF NO ONE" end })
+    local log <close> = http.log()
+    for _, attempt in ipairs {
+      function() return client:set("a", "1") end,
+      function() return client:transaction(function(t) t:set("a", "1") end) end,
+      function() return client:transaction(function(t) t:set("a", "1") end, { watch = { "a" } }) end,
+      function() return client:eval("return redis.call('SET', KEYS[1], '1')", 1, "a") end,
+      function() return blocker:blpop("list", 1) end,
+    } do
+      local reply <const>, message <const>, code <const> = attempt()
+      assert.same({ reply, code }, { nil, "failed" })
+      assert.matches("READONLY", message)
+    end
+    local second <const> = id_of(client)
+    assert.not_equal(first, second)
+    assert.matches("read%-only now: connecting anew", tostring(log))
+    local replies <const> = client:pipeline(function(p)
+      p:get "a"
+      p:set("a", "1")
+      p:ping()
+    end)
+    assert.same({ "READONLY", "PONG", 3 }, { replies[2].kind, replies[3], #replies })
+    assert.not_equal(second, id_of(client))
+  end)
+
+  it("as it has become read-only, what was asked before is answered still, and goes to no other", function()
+    local numbers <const> = {}
+    local fake <close>, url <const> = fixture.fake(function(conn, reader)
+      numbers[#numbers + 1] = 0
+      local number <const>, is_writable <const> = #numbers, #numbers > 1
+      for name in reader:messages() do
+        numbers[number] = numbers[number] + 1
+        if is_writable then conn:write "+OK\r\n"
+        elseif numbers[1] == 3 then conn:write("-READONLY no\r\n", "+late\r\n", "+later\r\n") end
+        assert(name)
+      end
+    end)
+    local client <close> = redis.connect(url, { backoff = FAST })
+    local _ <close> = http.log()
+    task.group(function(group)
+      local tasks <const> = {}
+      for i = 1, 3 do tasks[i] = group:spawn(client.call, client, "SET", "a", i) end
+      assert.matches("READONLY", (select(2, tasks[1]:join())))
+      local behind <const> = group:spawn(client.call, client, "SET", "a", "4")
+      assert.same({ "late", "later", "OK" }, { tasks[2]:join(), tasks[3]:join(), behind:join() })
+    end)
+    assert.same({ 3, 1 }, numbers)
+    assert(fake)
   end)
 
   it("commands wait until the server is there again", function()
