@@ -24,6 +24,9 @@ end
 local answer <const>, _, code <const> = task.deadline(options.seconds, converse)
 print("the answer: " .. (answer or code)) -- timeout
 
+-- In time it returns what the function returns, and true when that is nothing.
+print("in time: " .. tostring(task.deadline(options.seconds, task.sleep, 0))) -- true
+
 -- Without a deadline there is still conn.timeout, the limit of each read and write: 300 seconds unless set.
 local conn <close> = assert(net.connect(server.address))
 conn.timeout = options.seconds

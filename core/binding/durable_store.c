@@ -94,11 +94,14 @@ static int store_delete(lua_State *L) {
     return durable_call_write(L, store->environment, &method, &operation);
 }
 
-/* store:increment(key, by) -> the number, by which 1 unless told otherwise */
+/* store:increment(key, by, seconds) -> the number, by which 1 unless told otherwise; one that this makes expires after
+ * so many seconds */
 static int store_increment(lua_State *L) {
     static const struct durable_method method = {"increment in", durable_increment, NULL, durable_push_count};
     return call_write(L, &method,
-                      (struct durable_operation){.key = durable_check_span(L, 2), .number = luaL_optinteger(L, 3, 1)});
+                      (struct durable_operation){.key = durable_check_span(L, 2),
+                                                 .number = luaL_optinteger(L, 3, 1),
+                                                 .milliseconds = durable_check_milliseconds(L, 4, 1)});
 }
 
 /* store:expire(key, seconds) -> whether there was one; math.huge: never */

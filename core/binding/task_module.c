@@ -28,16 +28,25 @@ static int task_sleep(lua_State *L) {
     return task_wait(L, task, loop_update(&task_runtime(task)->loop) + seconds, NULL, NULL, 0, slept);
 }
 
-/* task.deadline(seconds, f, ...): its stack is [1] the deadline around it, [2] its own, [3] message handler. */
+/* task.deadline(seconds, f, ...): what f returns, true when that is nothing; or nil, message, "timeout". Its stack is
+ * [1] the deadline around it, [2] its own, [3] message handler. */
 
 enum { DEADLINE_OUTER = 1, DEADLINE_OWN, DEADLINE_HANDLER };
+
+/* In time: a function that returns nothing can be told from a deadline that has passed. */
+static int return_in_time(lua_State *L) {
+    int results = lua_gettop(L) - DEADLINE_HANDLER;
+    if (results > 0) return results;
+    lua_pushboolean(L, 1);
+    return 1;
+}
 
 static int deadline_ended(lua_State *L, int status, lua_KContext context) {
     struct task *task = task_of(L);
     lua_Number own = lua_tonumber(L, DEADLINE_OWN);
     (void)context;
     task->deadline = lua_tonumber(L, DEADLINE_OUTER);
-    if (status == LUA_OK || status == LUA_YIELD) return lua_gettop(L) - DEADLINE_HANDLER;
+    if (status == LUA_OK || status == LUA_YIELD) return return_in_time(L);
     int passed = interruption_test(L, -1) == INTERRUPTION_DEADLINE && own <= task_runtime(task)->loop.now;
     if (!passed || task->cancelled || scope_is_failing(task)) return lua_error(L);
     return support_fail(L, "timeout", "the deadline has passed");

@@ -176,7 +176,7 @@ int durable_increment(struct durable_session *session, struct durable_operation 
     if (__builtin_add_overflow(number, operation->number, &number)) return operation->error = DURABLE_OUT_OF_RANGE, 0;
     operation->count = (uint64_t)number;
     struct span digits = {text, write_number(text, number)};
-    return entry_change(session, operation, &old, digits, old.alive ? old.expiry : 0);
+    return entry_change(session, operation, &old, digits, old.alive ? old.expiry : expiry_of(session, operation));
 }
 
 /* The value is copied, since LMDB moves what it has read when it writes. */

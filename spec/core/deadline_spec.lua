@@ -8,6 +8,13 @@ describe("task.deadline", function()
     assert.same({ 1, nil, 3, n = 3 }, table.pack(task.deadline(10, function(...) return ... end, 1, nil, 3)))
   end)
 
+  it("returns true when the function returns nothing, waiting or not, and nil when it returns nil", function()
+    assert.same({ true, n = 1 }, table.pack(task.deadline(10, function() end)))
+    assert.same({ true, n = 1 }, table.pack(task.deadline(10, task.sleep, 0.001)))
+    assert.same({ n = 1 }, table.pack(task.deadline(10, function() return nil end)))
+    assert.same({ false, n = 1 }, table.pack(task.deadline(10, function() return false end)))
+  end)
+
   it("interrupts sleep, join, channel, queue, read, write and group", function()
     local channel <const>, queue <const> = task.channel(), task.queue()
     local a <const>, b <const> = require "perigee.net".pair()

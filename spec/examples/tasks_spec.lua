@@ -9,8 +9,8 @@ describe("the example", function()
 
   it("deadline leaves the peer that stays silent", function()
     local output <const>, status <const> = run("deadline", "--set deadline.seconds=0.05")
-    assert.matches("^the peer says: welcome\nleaving, everything is closed\nthe answer: timeout\nwelcome\n"
-      .. "nil\tread from tcp://127.0.0.1:%d+: timed out\ttimeout\n$", output)
+    assert.matches("^the peer says: welcome\nleaving, everything is closed\nthe answer: timeout\n"
+      .. "in time: true\nwelcome\nnil\tread from tcp://127.0.0.1:%d+: timed out\ttimeout\n$", output)
     assert.equal(0, status)
   end)
 

@@ -90,6 +90,33 @@ backends.each("store", function(title, start)
       end)
     end)
 
+    it("counts within a window that the first increment begins, and the later ones leave", function()
+      with_store(function(store)
+        assert.same({ 1, 2, 5 }, { store:increment("hits", 1, { expire = 100 }),
+          store:increment("hits", 1, { expire = 0.001 }), (store:increment("hits", 3, { expire = 0.001 })) })
+        store:increment("lasting", 1)
+        store:increment("lasting", 1, { expire = 0.001 })
+        store:increment("short", 1, { expire = 0.05 })
+        store:increment("short", 1, { expire = 0.05 })
+        helper.eventually(function() return store:increment("short", 1, { expire = 0.05 }) == 1 end)
+        assert.same({ "5", "2" }, { store:get "hits", (store:get "lasting") })
+      end)
+    end)
+
+    it("counts exactly within a window, as far as integers go", function()
+      with_store(function(store)
+        local window <const> = { expire = 100 }
+        assert.same({ math.maxinteger, math.mininteger }, { store:increment("most", math.maxinteger, window),
+          (store:increment("least", math.mininteger, window)) })
+        assert_failure("failed", "", store:increment("most", 1, window))
+        assert.equal(math.maxinteger - 2, (store:increment("most", -2, window)))
+        store:set("word", "seven")
+        assert_failure("failed", "", store:increment("word", 1, window))
+        assert.equal("seven", store:get "word")
+        assert.equal(1, (store:increment("ever", 1, { expire = math.huge })))
+      end)
+    end)
+
     it("adds each increment of many tasks and processes", function()
       with_store(function(store, url, name)
         local directory <close> = helper.directory { ["adder.lua"] = [[
@@ -148,6 +175,44 @@ backends.each("store", function(title, start)
       end)
     end)
 
+    it("lists each key that stays once, in order, while others write and have their turn", function()
+      local many <const> = helper.is_tiny and 1200 or 20000
+      with_store(function(store)
+        task.group(function(group)
+          for first = 1, 50 do
+            group:spawn(function()
+              for number = first, many, 50 do assert(store:set(("key %05d"):format(number), "x")) end
+            end)
+          end
+        end)
+        local is_over, writes, turns = false, 0, 0
+        task.group(function(group)
+          group:spawn(function()
+            while not is_over do
+              writes = writes + 1
+              store:set("key new " .. writes, "x")
+              store:delete("key new " .. writes - 1)
+            end
+          end)
+          group:spawn(function()
+            while not is_over do
+              turns = turns + 1
+              task.sleep(0)
+            end
+          end)
+          local kept <const> = {}
+          local keys <const> = assert(store:keys "key ")
+          is_over = true
+          for index, key in ipairs(keys) do
+            assert.is_true(index == 1 or keys[index - 1] < key)
+            if key:find "^key %d+$" then kept[#kept + 1] = key end
+          end
+          assert.same({ many, ("key %05d"):format(many) }, { #kept, kept[#kept] })
+          assert.is_true(#keys <= many + writes and turns >= many // 1200)
+        end)
+      end)
+    end)
+
     it("lists keys in order, also by their beginning, however many", function()
       with_store(function(store)
         local many <const> = helper.is_tiny and 50 or 1000
@@ -197,6 +262,10 @@ backends.each("store", function(title, start)
         assert_misuse(at .. "there is no option 'expires'", function() store:set("a", "1", { expires = 1 }) end)
         assert_misuse(at .. "bad argument 'by' %(an integer expected, got 1.5%)",
           function() store:increment("a", 1.5) end)
+        assert_misuse(at .. "there is no option 'expires'", function() store:increment("a", 1, { expires = 1 }) end)
+        assert_misuse(at .. "bad argument 'options' %(a table expected%)", function() store:increment("a", 1, 60) end)
+        assert_misuse(at .. "option 'expire' must be seconds above 0, not a minute",
+          function() store:increment("a", 1, { expire = "a minute" }) end)
         assert_misuse(at .. "bad argument 'seconds'", function() store:expire("a", 0) end)
         assert_misuse(at .. "bad argument 'key' %(a string expected, got boolean%)",
           function() store:delete("a", false) end)

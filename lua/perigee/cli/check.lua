@@ -1,5 +1,6 @@
 --- perigee check: loads scripts without serving, and tells what is wrong with them: syntax, undefined globals, options,
---- addresses. Each problem is one line that begins with FILE:LINE.
+--- addresses. Each problem is one line that begins with FILE:LINE. That somebody serves an address now is none, as the
+--- script itself may run already: it is said as a note.
 
 local core <const> = require "core.task"
 local environment <const> = require "perigee.service.environment"
@@ -21,7 +22,7 @@ local function undefined_globals(path)
   return problems
 end
 
---- Runs the main chunk with net.serve looking only whether the address is free.
+--- Runs the main chunk with net.serve looking only whether the address could be served.
 local function load_problem(service)
   local loaded, failure
   core.deadline(SECONDS, function() loaded, failure = service:load() end)
@@ -29,12 +30,18 @@ local function load_problem(service)
   if loaded == nil and failure then return failure.message end
 end
 
-local function check_script(path, options, claimed)
+local function check_script(path, options, checking)
   local problems <const> = undefined_globals(path)
   if #problems > 0 then return problems end
   local service <const> = instance.new(path, options)
-  service.checking = claimed
+  service.checking = checking
   return { load_problem(service) }
+end
+
+local function tell(path, problems, in_use)
+  for _, problem in ipairs(problems) do io.stderr:write(problem, "\n") end
+  if #problems == 0 then io.stdout:write(path, ": ok\n") end
+  for _, message in ipairs(in_use) do io.stdout:write(path, ": note: ", message, ", maybe by this script\n") end
 end
 
 ---@param arguments { scripts: string[], options: table<string, table<string, string>> }
@@ -42,9 +49,10 @@ end
 function M.main(arguments)
   local status, claimed <const> = 0, {}
   for _, path in ipairs(arguments.scripts) do
-    local problems <const> = check_script(path, arguments.options[given.name_of(path)], claimed)
-    for _, problem in ipairs(problems) do io.stderr:write(problem, "\n") end
-    if #problems > 0 then status = 1 else io.stdout:write(path, ": ok\n") end
+    local checking <const> = { claimed = claimed, in_use = {} }
+    local problems <const> = check_script(path, arguments.options[given.name_of(path)], checking)
+    tell(path, problems, checking.in_use)
+    if #problems > 0 then status = 1 end
   end
   return status
 end

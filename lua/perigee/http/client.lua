@@ -9,6 +9,7 @@ local checked <const> = require "perigee.options"
 local fields <const> = require "perigee.http.client_fields"
 local json <const> = require "perigee.codec.json"
 local places <const> = require "perigee.http.client_places"
+local queries <const> = require "perigee.http.query"
 local redirects <const> = require "perigee.http.client_redirects"
 local returned <const> = require "perigee.misuse"
 
@@ -18,6 +19,8 @@ local DEFAULT_SECONDS <const> = 30
 
 ---@class perigee.http.ClientRequest
 ---@field url string http:// or https://
+---@field query table<string, string|number|boolean|(string|number|boolean)[]>? by name, to be escaped and put behind
+--- the URL's own query, in the order of the names; a list: the name comes several times
 ---@field method string? default "GET", or "POST" when there is a body
 ---@field headers table<string, string|number|false|string[]>? by name; false: leaves out what would be sent by itself.
 --- The head of a request has at most 1 MiB
@@ -59,8 +62,8 @@ function Response:values(name)
   return fields.values(self.head, name)
 end
 
-local names <const> = { url = true, method = true, headers = true, body = true, timeout = true, limit = true,
-  redirects = true, proxy = true, unix = true, tls = true }
+local names <const> = { url = true, query = true, method = true, headers = true, body = true, timeout = true,
+  limit = true, redirects = true, proxy = true, unix = true, tls = true }
 local tls_names <const> = { ca = "string", certificate = "string", key = "string", password = "string",
   verify = "boolean" }
 
@@ -111,7 +114,8 @@ local function prepare(options)
   local body <const> = options.body or fields.empty_body(method)
   local lines <const>, keeps_encoding <const> = fields.lines(options.headers, body)
   local tls <const> = options.tls or {}
-  return { method = method, url = options.url, headers = lines, body = body, limit = options.limit,
+  local url <const> = queries.append(options.url, options.query)
+  return { method = method, url = url, headers = lines, body = body, limit = options.limit,
     unix = options.unix, keeps_encoding = keeps_encoding, ca = tls.ca, certificate = tls.certificate,
     key = tls.key or tls.certificate, password = tls.password, verify = tls.verify }
 end
@@ -135,14 +139,6 @@ local function ask(given, place, proxy, ends)
     url = place.url }, Response)
 end
 
---- What core.http_client.request takes, but for the way; and where it goes.
-local function prepare_whole(options)
-  local given <const> = prepare(options)
-  local place <const>, message <const> = places.parse(given.url)
-  if not place then error("option 'url': " .. message, 0) end
-  return given, place
-end
-
 --- Redirects are followed with the user and the password that they name.
 local function hide_user(response)
   if response and response.location then
@@ -152,7 +148,9 @@ local function hide_user(response)
 end
 
 local function request(options)
-  local given <const>, place <const> = prepare_whole(options)
+  local given <const> = prepare(options)
+  local place <const>, wrong <const>, word <const> = places.parse(given.url)
+  if not place then return nil, given.method .. " " .. wrong, word end
   local ends <const> = task.now() + (options.timeout or DEFAULT_SECONDS)
   local function go(to) return ask(given, to, options.proxy, ends) end
   local response <const>, why <const>, code <const> = go(place)
@@ -166,15 +164,21 @@ end
 ---@param options perigee.http.ClientRequest
 ---@return perigee.http.ClientResponse? response
 ---@return string? message "POST http://127.0.0.1:1/: connection refused"
----@return string? code "timeout" "refused" "closed" "reset" "unreachable" "tls" "protocol" "limit"
+---@return string? code "timeout" "refused" "closed" "reset" "unreachable" "tls" "limit"; "protocol": also when `url` is
+--- no URL, as that is often data
 function M.request(options)
   return returned(pcall(request, options))
 end
 
---- Raises for what request would raise for.
+local function check_whole(options)
+  local place <const>, message <const> = places.parse(prepare(options).url)
+  if not place then error("option 'url': " .. message, 0) end
+end
+
+--- Raises for what request would raise for, and for what is no URL.
 ---@param options perigee.http.ClientRequest
 function M.check(options)
-  returned(pcall(prepare_whole, options))
+  returned(pcall(check_whole, options))
 end
 
 --- Closes the connections that no request uses: now, or as soon as none is under way.

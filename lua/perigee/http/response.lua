@@ -99,6 +99,7 @@ end
 ---@param headers table<string, string|string[]>?
 ---@return perigee.http.Response
 function M.response(status, body, headers)
+  if headers ~= nil and type(headers) ~= "table" then error("bad argument 'headers' (a table expected)", 2) end
   return setmetatable({ status = status, body = body, headers = headers }, Response)
 end
 
@@ -152,12 +153,14 @@ function M.redirect(location, status)
   return M.response(status or 303, nil, { Location = location })
 end
 
---- An error of the client's or the server's: its JSON says the status, its phrase and why. To be returned or raised.
+--- An error of the client's or the server's: its JSON says the status, its phrase and why. To be returned or raised:
+--- http.error(429, "too many requests", { ["Retry-After"] = 10 }).
 ---@param status integer
 ---@param why string?
+---@param headers table<string, string|number|(string|number)[]>?
 ---@return perigee.http.Response
-function M.error(status, why)
-  return M.response(status, { status = status, error = core.phrase(status), message = why })
+function M.error(status, why, headers)
+  return M.response(status, { status = status, error = core.phrase(status), message = why }, headers)
 end
 
 local refusals <const> = { limit = 413, timeout = 408 }

@@ -8,6 +8,7 @@ local core <const> = require "core.task"
 ---@field longest number seconds
 ---@field failures integer in a row
 ---@field not_before number on the loop's clock: when the next attempt may begin
+---@field is_warned boolean the log says that there is no connection
 local Backoff <const> = {}
 Backoff.__index = Backoff
 
@@ -33,5 +34,6 @@ end
 ---@param delays number[] the first and the longest, seconds
 ---@return perigee.redis.Backoff
 return function(delays)
-  return setmetatable({ first = delays[1], longest = delays[2], failures = 0, not_before = -math.huge }, Backoff)
+  return setmetatable({ first = delays[1], longest = delays[2], failures = 0, not_before = -math.huge,
+    is_warned = false }, Backoff)
 end

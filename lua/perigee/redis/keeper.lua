@@ -5,6 +5,7 @@
 ---   owner:gave_up(message, code)             an attempt has failed in a way that another would, too (optional)
 
 local core <const> = require "core.task"
+local log <const> = require "perigee.log"
 local session <const> = require "perigee.redis.session"
 
 ---@class perigee.redis.Keeper
@@ -24,6 +25,19 @@ local function note_failure(self, message, code, is_lasting)
   if is_lasting then self.refusals = self.refusals + 1 end
 end
 
+--- Warns of the first failure, when another attempt follows: nobody is told of it until his patience is over.
+local function warn_once(self)
+  if self.backoff.is_warned then return end
+  self.backoff.is_warned = true
+  log.refusal("redis: not connected, trying on", { peer = self.settings.shown, reason = self.failure.message })
+end
+
+--- It has come back, or has failed for good: the next failure is the first one again.
+local function end_warning(self, is_back)
+  if is_back and self.backoff.is_warned then log.info("redis: connected", { peer = self.settings.shown }) end
+  self.backoff.is_warned = false
+end
+
 --- One attempt, and the connection's life if there comes one. false: no use to try again now.
 local function attempt(self)
   self.backoff:wait()
@@ -36,6 +50,7 @@ local function attempt(self)
       opened.conn:abort()
     end })
     self.session, self.failure, self.is_lasting = opened, nil, false
+    end_warning(self, true)
     self.changed:wake(math.huge)
     local why <const>, short <const> = self.owner:serve(opened)
     self.failure = { message = why, code = short }
@@ -43,6 +58,7 @@ local function attempt(self)
     return true
   end
   note_failure(self, message, code, is_lasting)
+  if is_lasting then end_warning(self, false) else warn_once(self) end
   if is_lasting and self.owner.gave_up then self.owner:gave_up(message, code) end
   return not is_lasting
 end

@@ -15,7 +15,7 @@ local NAME <const> = "default"
 ---@field set fun(self, key: string, value: string, seconds: number?, absent: boolean?): boolean?, string?, string?
 ---@field replace fun(self, key: string, old: string?, new: string, seconds: number?): boolean?, string?, string?
 ---@field delete fun(self, keys: string[]): integer?, string?, string?
----@field increment fun(self, key: string, by: integer): integer?, string?, string?
+---@field increment fun(self, key: string, by: integer, seconds: number?): integer?, string?, string?
 ---@field expire fun(self, key: string, seconds: number): boolean?, string?, string? math.huge: never
 ---@field keys fun(self, prefix: string): string[]?, string?, string? in order
 ---@field close fun(self) without waiting
@@ -109,20 +109,25 @@ function Store:delete(key, ...)
   return self.backend:delete(keys)
 end
 
---- Adds to an integer, which is kept as its digits. None is 0. When it expires stays as it was.
+--- Adds to an integer, which is kept as its digits. None is 0. When one that is there expires stays as it was. So a
+--- counter of a window, which limits a rate, is one call:
+---   if store:increment("logins " .. ip, 1, { expire = 60 }) > 10 then return http.error(429) end
 ---@param key string
 ---@param by integer? default 1
+---@param options { expire: number? }? expire: seconds from the call that has made the counter; those that come later
+--- leave it
 ---@return integer? number
 ---@return string? message
 ---@return string? code "failed": what is there is no integer, or it would be beyond 64 bits
-function Store:increment(key, by)
+function Store:increment(key, by, options)
   check_string("key", key)
   if by == nil then by = 1 end
   if not math.type(by) or not math.tointeger(by) then
     error(("bad argument 'by' (an integer expected, got %s)"):format(tostring(by)), 2)
   end
+  local given <const> = check_options(options, { expire = true })
   if not self.is_open then return closed(self, "increment") end
-  return self.backend:increment(key, math.tointeger(by))
+  return self.backend:increment(key, math.tointeger(by), check_seconds("option 'expire'", given.expire))
 end
 
 --- Says when a value goes.

@@ -30,8 +30,8 @@ function Local:delete(keys)
   return self.values:delete(table.unpack(keys))
 end
 
-function Local:increment(key, by)
-  return self.values:increment(key, by)
+function Local:increment(key, by, seconds)
+  return self.values:increment(key, by, seconds)
 end
 
 function Local:expire(key, seconds)

@@ -20,6 +20,15 @@ local replace <const> = redis.script [[
   return 1
 ]]
 
+--- Adds to a counter: KEYS[1], by, milliseconds for one that it makes. The number goes as digits: as a number of Lua's
+--- it would be rounded there.
+local increment <const> = redis.script [[
+  redis.call("SET", KEYS[1], "0", "PX", ARGV[2], "NX")
+  local added = redis.pcall("INCRBY", KEYS[1], ARGV[1])
+  if type(added) == "table" then return added end
+  return redis.call("GET", KEYS[1])
+]]
+
 local function milliseconds(seconds)
   return math.tointeger(math.min(math.max(1, math.ceil(seconds * 1000)), LONGEST)) or LONGEST
 end
@@ -33,6 +42,7 @@ end
 local function same(reply) return reply end
 local function is_one(reply) return reply == 1 end
 local function is_there(reply) return reply ~= nil end
+local function number_of(reply) return math.tointeger(tonumber(reply)) end
 
 function Redis:get(key)
   return answer("get", same, self.client:get(self.prefix .. key))
@@ -72,8 +82,10 @@ function Redis:delete(keys)
   return answer("delete", same, self.client:del(table.unpack(names)))
 end
 
-function Redis:increment(key, by)
-  return answer("increment", same, self.client:incrby(self.prefix .. key, by))
+function Redis:increment(key, by, seconds)
+  local name <const> = self.prefix .. key
+  if not seconds then return answer("increment", same, self.client:incrby(name, by)) end
+  return answer("increment", number_of, increment(self.client, { name }, { by, milliseconds(seconds) }))
 end
 
 --- PERSIST tells of values that would have expired alone.

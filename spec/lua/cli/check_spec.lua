@@ -90,11 +90,21 @@ describe("perigee check", function()
   end)
 
   for _, scheme in ipairs { "tcp", "udp" } do
-    it("tells that a port is in use over " .. scheme, function()
+    it("notes that a port is in use over " .. scheme .. ", and goes on with the script", function()
       local server <close> = assert(net.serve(scheme .. "://127.0.0.1:0", print))
-      local output <const>, status <const> = check { ["a.lua"] = serve(tostring(server.address)) }
-      assert.matches(("^DIR/a.lua:1: %%l[%%l ]+ %s: Address already in use\n$"):format(server.address), output)
-      assert.equal(1, status)
+      local text <const> = serve(tostring(server.address))
+      local note <const> = ("DIR/a.lua: note: %%l[%%l ]+ %s: Address already in use, maybe by this script\n"):format(
+        server.address)
+      local output <const>, status <const> = check { ["a.lua"] = text }
+      assert.matches("^DIR/a.lua: ok\n" .. note .. "$", output)
+      assert.equal(0, status)
+      local failed <const>, code <const> = check { ["a.lua"] = text .. "error 'no database'\n" }
+      assert.matches("DIR/a.lua:2: no database\n", failed)
+      assert.matches(note, failed)
+      assert.equal(1, code)
+      local both <const>, twice <const> = check({ ["a.lua"] = text, ["b.lua"] = text }, "a.lua b.lua")
+      assert.matches(("DIR/b.lua:1: listen on %s: another script serves it\n"):format(server.address), both)
+      assert.equal(1, twice)
     end)
 
     it("tells that two scripts claim one port over " .. scheme, function()
@@ -105,6 +115,29 @@ describe("perigee check", function()
       assert.equal(1, status)
     end)
   end
+
+  it("tells that two scripts claim one port, whatever they serve there", function()
+    local address <const> = free_address "tcp"
+    local page <const> = ('require "perigee.http".serve("%s", print)\n'):format((address:gsub("^tcp", "http")))
+    local output <const>, status <const> = check({ ["a.lua"] = serve(address), ["b.lua"] = page }, "a.lua b.lua")
+    assert.equal(("DIR/a.lua: ok\nDIR/b.lua:1: listen on %s: another script serves it\n"):format(
+      (address:gsub("^tcp", "http"))), output)
+    assert.equal(1, status)
+  end)
+
+  it("notes that a Unix socket is in use, and tells of a file that is none", function()
+    local path <const> = helper.temporary_name() .. ".sock"
+    local server <close> = assert(net.serve("unix:" .. path, function() end))
+    local note <const> = "DIR/a.lua: note: listen on %s: Address already in use, maybe by this script\n"
+    assert.same({ "DIR/a.lua: ok\n" .. note:format(server.address), 0 },
+      { check { ["a.lua"] = serve("unix:" .. path) } })
+    local conn <close> = assert(net.connect("unix:" .. path)) -- it is there still
+    local file <close> = helper.directory { ["a.sock"] = "" }
+    local at <const> = ("unix:%s/a.sock"):format(tostring(file))
+    assert.same({ ("DIR/a.lua:1: listen on %s: Address already in use\n"):format(at), 1 },
+      { check { ["a.lua"] = serve(at) } })
+    conn:close()
+  end)
 
   it("lets one script serve TCP and another UDP on one port", function()
     local stream <const> = free_address "tcp"

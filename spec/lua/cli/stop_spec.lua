@@ -88,7 +88,7 @@ end)
       local process <close> = helper.start(("%s run %s/a.lua"):format(helper.binary, directory))
       local conn <close> = begin_work(process)
       process:signal(name)
-      process:wait_for "info  perigee  draining seconds=10 tasks=1\n"
+      process:wait_for "info  perigee  draining clients=1 seconds=10\n"
       assert.equal("refused", (select(3, net.connect(conn.peer))))
       conn:write "finish\n"
       assert.equal("finished", conn:read_line())

@@ -260,15 +260,56 @@ describe("http.request", function()
     assert.matches("false\tGET http://127.0.0.1:1/: connection refused\ttrue", output, 1, true)
   end)
 
+  for url, why in pairs {
+    nothing = "URL 'nothing': it must begin with http:// or https://",
+    [""] = "URL '': ",
+    ["file:///etc/passwd"] = "URL 'file:///etc/passwd': it must begin",
+    ["gopher://x/"] = "URL 'gopher://x/': it must begin",
+    ["http://a b/"] = "URL 'http://a b/'",
+    ["http://a/\r\nX: y"] = "URL 'http://a/\r\nX: y'",
+    ["http://a\0.test/"] = "URL 'http://a': a zero byte follows",
+    ["http://[::1/"] = "URL 'http://[::1/'",
+    ["http://a:99999/"] = "URL 'http://a:99999/'",
+  } do
+    it(("fails for what is no URL, as it may come from anywhere: %q"):format(url), function()
+      local response <const>, message <const>, code <const> = http.request { url = url, method = "PUT", redirects = 3 }
+      assert.same({ nil, "protocol" }, { response, code })
+      assert.equal("PUT " .. why, message:sub(1, 4 + #why))
+    end)
+  end
+
+  it("puts a query behind the URL, escaped and in the order of its names", function()
+    local _ <close>, url <const> = serve()
+    local query <const> = { q = "a b&c=d/?#%+\u{e9}\0", ["n m"] = 7, list = { "y", "x", 1.5 }, yes = true, none = {},
+      empty = "", kept = "-._~" }
+    local text <const> = "empty=&kept=-._~&list=y&list=x&list=1.5&n%20m=7&"
+      .. "q=a%20b%26c%3Dd%2F%3F%23%25%2B%C3%A9%00&yes=true"
+    for path, target in pairs { [""] = "/?", ["/x"] = "/x?", ["/x?"] = "/x?", ["/x?z=1"] = "/x?z=1&",
+      ["/x?z=1&"] = "/x?z=1&", ["/x#part?"] = "/x?", ["?z"] = "/?z&" } do
+      assert.equal(target .. text, ask({ url = url .. path, query = query }).target)
+    end
+    assert.equal("/x?z", ask({ url = url .. "/x?z", query = {} }).target)
+    assert.equal("/x", ask({ url = url .. "/x", query = { a = {} } }).target)
+  end)
+
+  it("puts a query that a server of ours reads as it was", function()
+    local seen
+    local _ <close>, url <const> = serve(function(request) seen = request.query; return "ok" end)
+    assert(http.request { url = url, query = { ["a&b"] = "c d+e", ["\u{e9}"] = "=\r\n" } })
+    assert.same({ "c d+e", "=\r\n" }, { seen["a&b"], seen["\u{e9}"] })
+  end)
+
   it("raises for what cannot be asked", function()
     for pattern, options in pairs {
       ["option 'url' must be a string, not nil"] = {},
-      ["option 'url': URL 'nothing': it must begin with http:// or https://"] = { url = "nothing" },
-      ["option 'url': URL 'file:///etc/passwd': it must begin"] = { url = "file:///etc/passwd" },
-      ["option 'url': URL 'gopher://x/': it must begin"] = { url = "gopher://x/" },
-      ["option 'url': URL 'http://a b/'"] = { url = "http://a b/" },
-      ["option 'url': URL 'http://a/\r\nX: y'"] = { url = "http://a/\r\nX: y" },
-      ["option 'url': URL 'http://a': a zero byte follows"] = { url = "http://a\0.test/" },
+      ["option 'url' must be a string, not table"] = { url = {} },
+      ["option 'query' must be a table, not string"] = { url = "http://a/", query = "a=b" },
+      ["option 'query': names must be strings, not number"] = { url = "http://a/", query = { "a" } },
+      ["option 'query': the value of 'a' must be a string, a number, a boolean or a list of these, not function"] =
+        { url = "http://a/", query = { a = print } },
+      ["option 'query': the value of 'b' must be a string"] = { url = "http://a/", query = { b = { "x", {} } } },
+      ["option 'query': the value of 'c' is no list"] = { url = "http://a/", query = { c = { d = 1 } } },
+      ["option 'query': the value of 'e' is no list"] = { url = "http://a/", query = { e = { "x", nil, "y" } } },
       ["option 'method' cannot be 'GET /'"] = { url = "http://a/", method = "GET /" },
       ["option 'method' cannot be 'CONNECT'"] = { url = "http://a/", method = "CONNECT" },
       ["a HEAD request has none"] = { url = "http://a/", method = "HEAD", body = "x" },

@@ -109,6 +109,21 @@ describe("a response made by", function()
       require "perigee.codec.json".decode(answer.body))
   end)
 
+  it("error takes header fields, also numbers and a type of its own", function()
+    local answer <const> = answer_with(http.error(429, "later", { ["Retry-After"] = 10, ["X-A"] = { "1", "2" },
+      ["Content-Type"] = "application/problem+json" }))
+    assert.same({ 429, "10", { "1", "2" }, "application/problem+json" }, { answer.status,
+      answer.headers["retry-after"], answer.headers["x-a"], answer.headers["content-type"] })
+    assert.equal("later", require "perigee.codec.json".decode(answer.body).message)
+  end)
+
+  it("error and response raise for headers that are none, at the script's line", function()
+    for _, make in ipairs { function() return (http.error(429, "later", 10)) end,
+      function() return (http.response(200, "<p>", "text/html")) end } do
+      helper.assert_misuse("^spec/lua/http/response_spec.lua:%d+: bad argument 'headers' %(a table expected%)", make)
+    end
+  end)
+
   it("file is offered to be saved, under a name that stays within its quotes", function()
     local folder <close> = helper.directory { ["a.bin"] = "bytes" }
     local answer <const> = answer_with(http.file(tostring(folder) .. "/a.bin",

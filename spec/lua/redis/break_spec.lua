@@ -57,6 +57,26 @@ describe("when the connection to a Redis breaks,", function()
     assert.equal("integer", math.type(id), id_of(client))
   end)
 
+  it("and cannot be made again yet, the log says so once, and once when it is back, however many wait", function()
+    local client <close> = connect()
+    local log <close> = http.log()
+    local function count(what) return select(2, tostring(log):gsub(what, "")) end
+    id_of(client)
+    server:kill()
+    task.group(function(group)
+      local waiting <const> = { group:spawn(client.call, client, "PING"), group:spawn(client.blocking, client, "PING") }
+      helper.eventually(function() return client.link.keeper.backoff.failures >= 4 end)
+      assert.equal(1, count 'warn  %S+  redis: not connected, trying on peer=redis://%S+ reason="connect to ')
+      assert.equal(0, count "redis: connected")
+      server:start()
+      for _, each in ipairs(waiting) do assert.equal("PONG", (each:join())) end
+    end)
+    assert.same({ 1, 1 }, { count "not connected", count "info  %S+  redis: connected peer=" })
+    local other <close> = redis.connect("redis://127.0.0.1:1", { timeout = 0.1 })
+    assert.equal("refused", select(3, other:ping()))
+    assert.equal(2, count "not connected")
+  end)
+
   it("or its server is made a replica, the caller has the error and the next command another connection", function()
     local client <close> = connect()
     local blocker <close> = connect()
