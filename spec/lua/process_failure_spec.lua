@@ -160,7 +160,7 @@ end)
 describe("a kernel without descriptors of processes", function()
   it("tells of their end by a signal", function()
     local output <const>, status <const> = helper.run(("/usr/bin/python3 spec/fixtures/without_calls.py %s run "
-      .. XX):format(helper.binary))
+      .. "--log-level error spec/fixtures/unwatched_processes.lua"):format(helper.binary))
     assert.same({ "100 have ended\n1 is killed\n0 zombies\n[0, 1, 2]\n", 0 }, { output, status })
   end)
 end)
