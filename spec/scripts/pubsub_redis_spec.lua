@@ -71,8 +71,12 @@ describe("the pubsub script answers as redis-server", function()
       conn:shutdown()
       return (conn:read_all())
     end
+    -- It may close with bytes unread: then the kernel may throw away what it has answered.
+    local function answer_of_redis(bytes)
+      return helper.eventually(function() return answer("tcp://127.0.0.1:" .. theirs.port, bytes) end)
+    end
     for _, bytes in ipairs(lines_of.protocol) do
-      local expected <const> = answer("tcp://127.0.0.1:" .. theirs.port, bytes)
+      local expected <const> = answer_of_redis(bytes)
       local name <const> = ("%q "):format(bytes:sub(1, 50))
       assert.equal(name .. expected, name .. answer(ours.address, bytes))
     end
