@@ -5,6 +5,7 @@
 
 local connection <const> = require "perigee.connection"
 local log <const> = require "perigee.log"
+local pickle <const> = require "perigee.codec.pickle"
 local rpc <const> = require "perigee.rpc"
 local service <const> = require "perigee.service"
 
@@ -15,8 +16,16 @@ local options <const> = service.options {
   digest = "sha256", -- that peers since Python 3.12 are asked for; older ones answer by MD5
 }
 
+--- The next value; in the place of one that Lua has not, such as a date, the exception that tells so.
+local function receive(peer)
+  local value <const>, message <const> = peer:receive()
+  if value ~= nil or not peer.can_go_on then return value end
+  log.refusal("a value was refused", { peer = tostring(peer.conn.peer), reason = message })
+  return pickle.exception("ValueError", message)
+end
+
 local function echo(peer)
-  for value in peer:messages() do
+  for value in receive, peer do
     local sent <const>, message <const> = peer:send(value)
     if not sent then
       return log.refusal("a value was not sent back", { peer = tostring(peer.conn.peer), reason = message })

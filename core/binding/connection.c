@@ -5,6 +5,7 @@
 #include "binding/listener.h"
 #include "binding/modules.h"
 #include "binding/reader.h"
+#include "binding/retire.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "binding/tls.h"
@@ -19,6 +20,10 @@ static const char CLASS[] = "perigee.connection";
 
 struct connection_object *connection_check(lua_State *L, int argument) {
     return luaL_checkudata(L, argument, CLASS);
+}
+
+struct connection_object *connection_test(lua_State *L, int index) {
+    return luaL_testudata(L, index, CLASS);
 }
 
 struct connection_object *connection_new(lua_State *L) {
@@ -59,6 +64,7 @@ static const char *failure_text(int failure, struct tls_failure *memory) {
     case FAILURE_LIMIT: return "more bytes than the limit allows";
     case FAILURE_TIMEOUT: return "timed out";
     case FAILURE_HANDSHAKE: return "another task is starting TLS";
+    case FAILURE_RETIRED: return "no more is awaited from the peer";
     default: return tls_is_error(failure) ? tls_error_text(failure, memory) : strerror(failure);
     }
 }
@@ -66,6 +72,7 @@ static const char *failure_text(int failure, struct tls_failure *memory) {
 static const char *failure_code(int failure) {
     switch (failure) {
     case FAILURE_CLOSED:
+    case FAILURE_RETIRED:
     case FAILURE_OURS: return "closed";
     case FAILURE_LIMIT: return "limit";
     case FAILURE_TIMEOUT: return "timeout";
@@ -158,6 +165,8 @@ static int connection_index(lua_State *L) {
     else if (strcmp(name, "high_water") == 0) lua_pushinteger(L, connection->io.high_water);
     else if (strcmp(name, "queued") == 0) lua_pushinteger(L, (lua_Integer)connection->io.output.length);
     else if (strcmp(name, "is_open") == 0) lua_pushboolean(L, connection->io.open);
+    else if (strcmp(name, "is_quiet") == 0) lua_pushboolean(L, connection_is_quiet(&connection->io));
+    else if (strcmp(name, "is_retiring") == 0) lua_pushboolean(L, connection->io.retiring);
     else if (strcmp(name, "error") == 0) connection_push_error(L, connection);
     else if (strcmp(name, "tls") == 0) tls_push_session(L, &connection->io);
     else if (strcmp(name, "peer_credentials") == 0) descriptors_push_credentials(L, connection);
@@ -217,6 +226,7 @@ int luaopen_core_connection(lua_State *L) {
     luaL_setfuncs(L, connection_pipe_methods, 0);
     luaL_setfuncs(L, connection_tls_methods, 0);
     luaL_setfuncs(L, connection_descriptor_methods, 0);
+    luaL_setfuncs(L, connection_retire_methods, 0);
     receipt_open(L);
     reader_register(L);
     luaL_requiref(L, "core.descriptor", luaopen_core_descriptor, 0); /* the classes of what is received */

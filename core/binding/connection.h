@@ -15,11 +15,12 @@ struct listener_object;
 
 /* Why the last operation failed; an errno value where the system gave one, or one of io/tls_failure.h. */
 enum {
-    FAILURE_CLOSED = -1,   /* the peer has ended its side */
-    FAILURE_OURS = -2,     /* we have closed it, or ended our side */
-    FAILURE_LIMIT = -3,    /* more bytes than the caller allows */
-    FAILURE_TIMEOUT = -4,  /* no progress, or no result, in time */
-    FAILURE_HANDSHAKE = -5 /* another task is starting TLS */
+    FAILURE_CLOSED = -1,    /* the peer has ended its side */
+    FAILURE_OURS = -2,      /* we have closed it, or ended our side */
+    FAILURE_LIMIT = -3,     /* more bytes than the caller allows */
+    FAILURE_TIMEOUT = -4,   /* no progress, or no result, in time */
+    FAILURE_HANDSHAKE = -5, /* another task is starting TLS */
+    FAILURE_RETIRED = -6    /* nothing has come, and no more is awaited */
 };
 
 struct connection_object {
@@ -39,6 +40,7 @@ void connection_adopt(struct connection_object *connection, struct runtime *runt
 void connection_adopt_stream(struct connection_object *connection, struct runtime *runtime, struct stream stream,
                              enum scheme scheme, const struct endpoint *peer);
 struct connection_object *connection_check(lua_State *L, int argument);
+struct connection_object *connection_test(lua_State *L, int index); /* NULL: something else */
 
 /* Fails with the message for `failure`: "read from tcp://127.0.0.1:5000: closed by the peer". */
 int connection_fail(lua_State *L, struct connection_object *connection, const char *operation, int failure);

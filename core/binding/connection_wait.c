@@ -16,6 +16,11 @@ double connection_time_limit(lua_State *L, const struct connection_object *conne
 
 int connection_park_reader(lua_State *L, struct connection_object *connection, double until, lua_KContext context,
                            lua_KFunction step) {
+    if (connection->io.retiring && !connection_pending(&connection->io)) {
+        if (connection_look(&connection->io)) return step(L, LUA_OK, context);
+        connection_hold_back(&connection->io, 1);
+        return connection_fail_read(L, connection, FAILURE_RETIRED);
+    }
     struct task *task = task_begin_wait(L, "read");
     if (connection->io.reader) return luaL_error(L, "another task is reading from this connection");
     connection_await_input(&connection->io, &task->waiter);

@@ -7,7 +7,8 @@
 /* When conn.timeout from now has passed, on the loop's clock. */
 double connection_time_limit(lua_State *L, const struct connection_object *connection);
 
-/* Park the running task until a read is worth trying; until at most `level` bytes are queued; or until `until`. They
+/* Park the running task until a read is worth trying, which fails at once on a connection that is retiring and from
+ * which nothing has come; until at most `level` bytes are queued; or until `until`. They
  * raise when another task waits for the same already. */
 int connection_park_reader(lua_State *L, struct connection_object *connection, double until, lua_KContext context,
                            lua_KFunction step);

@@ -1,6 +1,7 @@
 /* Scopes in Lua: task.group, and the scopes of services. A scope object has spawn, cancel, join and count, for one. */
 #include "binding/interruption.h"
 #include "binding/modules.h"
+#include "binding/retire.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 #include "binding/task_handle.h"
@@ -61,10 +62,27 @@ static int scope_object_cancel_background(lua_State *L) {
     return 0;
 }
 
-/* scope:cancel_endless(): tasks of WebSockets and event streams, which nobody expects to end by themselves */
+/* scope:cancel_endless(): tasks of WebSockets, which nobody expects to end by themselves */
 static int scope_object_cancel_endless(lua_State *L) {
     scope_cancel_endless(scope_check(L, 1));
     return 0;
+}
+
+/* scope:retire(wakes): those who serve a peer by requests end between two of them; with false, who waits for one is not
+ * told before it has come */
+static int scope_object_retire(lua_State *L) {
+    scope_retire(scope_check(L, 1), lua_isnoneornil(L, 2) || lua_toboolean(L, 2));
+    return 0;
+}
+
+/* scope:take(connection) -> boolean: the task that serves the connection, or WebSocket, is the scope's from now on */
+static int scope_object_take(lua_State *L) {
+    struct scope *scope = scope_check(L, 1);
+    struct task *task = retire_handler_of(L, 2);
+    int moves = task && task->state != TASK_ENDED && !task->home->owner && task->home != scope;
+    if (moves) scope_move(task, scope);
+    lua_pushboolean(L, moves);
+    return 1;
 }
 
 /* scope:serving() -> how many tasks serve a connection or a datagram */
@@ -198,6 +216,8 @@ void scope_open(lua_State *L) {
                                        {"cancel", scope_object_cancel},
                                        {"cancel_background", scope_object_cancel_background},
                                        {"cancel_endless", scope_object_cancel_endless},
+                                       {"retire", scope_object_retire},
+                                       {"take", scope_object_take},
                                        {"serving", scope_object_serving},
                                        {"join", scope_object_join},
                                        {"move_live", scope_object_move_live},

@@ -7,6 +7,7 @@
 #include "binding/runtime.h"
 #include "binding/socket_options.h"
 #include "binding/support.h"
+#include "binding/websocket.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -189,6 +190,19 @@ static int on_refused(lua_State *L) {
     return support_keep_callback(L, ON_REFUSED);
 }
 
+/* listener.handler_of(connection) -> the function that serves those who come now to where this connection or WebSocket
+ * has come; nil: nobody can come there any more, or it came nowhere */
+static int listener_handler_of(lua_State *L) {
+    const struct connection_object *connection = connection_test(L, 1);
+    const struct websocket_object *socket = connection ? NULL : websocket_test(L, 1);
+    luaL_argcheck(L, connection || socket, 1, "a connection or WebSocket expected");
+    const struct listener_object *object = connection ? connection->listener : socket->listener;
+    int is_served = object && object->io.open && (connection ? connection->handler : socket->handler);
+    if (is_served) lua_rawgeti(L, LUA_REGISTRYINDEX, object->handler);
+    else lua_pushnil(L);
+    return 1;
+}
+
 static int listener_object_close(lua_State *L) {
     listener_object_end(listener_check(L));
     return 0;
@@ -225,6 +239,7 @@ int luaopen_core_listener(lua_State *L) {
     static const luaL_Reg functions[] = {{"listen", connection_listen},
                                          {"probe", connection_probe},
                                          {"on_refused", on_refused},
+                                         {"handler_of", listener_handler_of},
                                          {"on_handshake_failed", listener_on_handshake_failed},
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {

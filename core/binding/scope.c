@@ -122,16 +122,20 @@ void scope_mark_live(struct task *task) {
     task->live = 1;
 }
 
+void scope_move(struct task *task, struct scope *to) {
+    struct scope *from = scope_hold(task->home);
+    scope_remove(from, task);
+    scope_drop(from); /* the task's own hold */
+    scope_add(to, task);
+    scope_drop(from);
+}
+
 unsigned scope_move_live(struct scope *scope, struct scope *to) {
     unsigned moved = 0;
     for (struct task *task = scope->tasks, *next; task; task = next) {
         next = task->younger;
         if (!task->live || !task->ended) continue;
-        scope_hold(scope);
-        scope_remove(scope, task);
-        scope_drop(scope); /* the task's own hold */
-        scope_add(to, task);
-        scope_drop(scope);
+        scope_move(task, to);
         moved++;
     }
     return moved;

@@ -40,6 +40,8 @@ void scope_cancel(struct scope *scope);                  /* every task in it */
 unsigned scope_count_serving(const struct scope *scope); /* those that serve a connection or a datagram */
 
 struct scope *scope_check(lua_State *L, int argument); /* a scope object */
+/* A task that has not ended belongs to the other scope from now on. */
+void scope_move(struct task *task, struct scope *to);
 /* The tasks that are marked live and serve somebody belong to the other scope from now on: returns how many. */
 unsigned scope_move_live(struct scope *scope, struct scope *to);
 /* Marks the running task live, or the one in a service's scope that it descends from. */

@@ -29,6 +29,10 @@ enum task_overrun { TASK_OVERRAN = 1, TASK_DOOMED };
 /* What a task is for. */
 enum task_kind { TASK_PLAIN, TASK_CONNECTION, TASK_REQUEST, TASK_WEBSOCKET, TASK_DATAGRAM };
 
+/* How a stop treats a task that serves a peer: no otherwise than it says; or what it serves is retired (retire.h), which
+ * it was not yet, or was but nobody was woken, or was. */
+enum task_courtesy { TASK_NO_COURTESY, TASK_TO_RETIRE, TASK_RETIRED, TASK_RETIRED_AWAKE };
+
 enum task_outcome { TASK_RETURNED, TASK_FAILED, TASK_CANCELLED };
 
 struct runtime;
@@ -71,6 +75,7 @@ struct task {
     unsigned shares_home : 1;   /* what it spawns belongs to its home scope: a script's main chunk */
     unsigned overran : 2;       /* enum task_overrun, or 0 */
     unsigned kind : 3;          /* enum task_kind */
+    unsigned courtesy : 2;      /* enum task_courtesy */
 };
 
 struct task *task_of(lua_State *L); /* the record of the coroutine, or the root */

@@ -4,6 +4,7 @@
 #include "binding/address.h"
 #include "binding/connection.h"
 #include "binding/modules.h"
+#include "binding/retire.h"
 #include "binding/runtime.h"
 #include "binding/support.h"
 
@@ -60,9 +61,9 @@ void websocket_on_handler_ended(struct task *task, void *context) {
     struct websocket_object *socket = context;
     socket->handler = NULL;
     finish(socket,
-           task->cancelled                ? CODE_GOING_AWAY
-           : task->outcome == TASK_FAILED ? CODE_FAILED
-                                          : CODE_NORMAL,
+           task->cancelled || socket->io.io.retiring ? CODE_GOING_AWAY
+           : task->outcome == TASK_FAILED            ? CODE_FAILED
+                                                     : CODE_NORMAL,
            NULL, 0);
     listener_on_connection_ended(socket->listener);
 }
@@ -124,6 +125,8 @@ static int websocket_index(lua_State *L) {
     if (strcmp(name, "is_open") == 0) lua_pushboolean(L, socket->io.io.open && !socket->io.close_sent);
     else if (strcmp(name, "peer") == 0) push_peer(L, socket);
     else if (strcmp(name, "close_code") == 0) push_code(L, socket);
+    else if (strcmp(name, "is_quiet") == 0) lua_pushboolean(L, connection_is_quiet(&socket->io.io));
+    else if (strcmp(name, "is_retiring") == 0) lua_pushboolean(L, socket->io.io.retiring);
     else if (strcmp(name, "queued") == 0) lua_pushinteger(L, (lua_Integer)socket->io.io.output.length);
     else lua_pushnil(L);
     return 1;
@@ -150,6 +153,7 @@ int luaopen_core_websocket(lua_State *L) {
     lua_getfield(L, -1, "__index");
     lua_getupvalue(L, -1, 1);
     luaL_setfuncs(L, websocket_message_methods, 0);
+    luaL_setfuncs(L, websocket_retire_methods, 0);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -39,10 +39,16 @@ static double silence_limit(lua_State *L, const struct websocket_object *socket)
 }
 
 static int park(lua_State *L, struct websocket_object *socket, double until, lua_KFunction step) {
+    struct connection *io = &socket->io.io;
+    if (io->retiring && !connection_pending(io) && !socket->io.opcode) {
+        if (connection_look(io)) return step(L, LUA_OK, 0);
+        connection_hold_back(io, 1);
+        return fail(L, socket, "receive from", "closed", "no more is awaited from the peer");
+    }
     struct task *task = task_begin_wait(L, "receive");
     if (socket->io.io.reader) return luaL_error(L, "another task is receiving from this WebSocket");
-    connection_await_input(&socket->io.io, &task->waiter);
-    return task_wait(L, task, until, interrupt_wait, &socket->io.io, 0, step);
+    connection_await_input(io, &task->waiter);
+    return task_wait(L, task, until, interrupt_wait, io, 0, step);
 }
 
 /* Silence: a ping, and when that is not answered either, the end. */

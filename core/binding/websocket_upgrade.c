@@ -109,7 +109,10 @@ static struct task *new_handler(lua_State *L, struct listener_object *listener, 
     task->kind = TASK_WEBSOCKET;
     task->ended = websocket_on_handler_ended;
     task->ended_context = socket;
-    task->endless = 1;
+    lua_getfield(L, HTTP_RESPONSE, "options");
+    if (support_option_boolean(L, lua_gettop(L), "finish", 0)) task->courtesy = TASK_TO_RETIRE;
+    else task->endless = 1;
+    lua_pop(L, 1);
     socket->handler = task;
     socket->listener = listener;
     return task;
@@ -161,12 +164,13 @@ int websocket_connect(lua_State *L) {
     return 1;
 }
 
-/* websocket.check(options): raises for a limit, ping or compress that cannot be. */
+/* websocket.check(options): raises for a limit, ping, compress or finish that cannot be. */
 int websocket_check_options(lua_State *L) {
     struct websocket_object unused;
     luaL_checktype(L, 1, LUA_TTABLE);
     websocket_read_options(L, 1, &unused);
     support_option_boolean(L, 1, "compress", 1);
+    support_option_boolean(L, 1, "finish", 0);
     return 0;
 }
 

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -164,11 +166,12 @@ static enum io_status connection_say_end(struct connection *connection) {
     return connection_sent(connection);
 }
 
-/* A close with unread bytes in the kernel would be a reset; then a drain reads them first. */
+/* A close with unread bytes in the kernel would be a reset, and so would one that crosses a request: the answers before
+ * it might be lost. Then a drain reads them first. */
 static int connection_needs_drain(struct connection *connection) {
     int unread = 0;
     if (connection->stream.error) return 0;
-    if (connection->output.length) return 1;
+    if (connection->output.length || (connection->retiring && !connection->at_end)) return 1;
     if (connection_say_end(connection) == IO_WAIT) return 1;
     return !connection->at_end && ioctl(connection->stream.fd, FIONREAD, &unread) == 0 && unread > 0;
 }
@@ -205,6 +208,10 @@ void connection_abort(struct connection *connection) {
 
 void connection_let_go(struct connection *connection) {
     if (connection->open) connection_end(connection, 0);
+}
+
+void connection_hold_back(struct connection *connection, int holds) {
+    if (connection->open) setsockopt(connection->stream.fd, IPPROTO_TCP, TCP_CORK, &holds, sizeof holds);
 }
 
 int connection_is_full(const struct connection *connection) {

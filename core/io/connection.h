@@ -33,6 +33,7 @@ struct connection {
     unsigned unreadable : 1; /* a read has failed */
     unsigned shut : 1;       /* our side is to end when the output is sent */
     unsigned shut_done : 1;  /* our side has ended */
+    unsigned retiring : 1;   /* no more is awaited from the peer than what has come: the reader's to see to */
 };
 
 enum { CONNECTION_HIGH_WATER = 256 * 1024, CONNECTION_TIMEOUT = 300 }; /* defaults: bytes, seconds */
@@ -65,6 +66,13 @@ static inline size_t connection_pending(const struct connection *connection) {
 
 /* One read into the pending input. DONE: there are more bytes than before. */
 enum io_status connection_fill(struct connection *connection);
+/* The same, whatever the last read has told: does it make a difference to try again? */
+int connection_look(struct connection *connection);
+/* Open, and there is nothing to be read, neither bytes nor the end, as far as the loop has told: costs nothing. */
+static inline int connection_is_quiet(const struct connection *connection) {
+    return connection->open && !connection_pending(connection) && !connection->readable && !connection->at_end &&
+           !connection->unreadable && !connection->stream.error;
+}
 /* One read straight into the caller's memory; only while no input is pending. */
 enum io_status connection_receive(struct connection *connection, void *bytes, size_t room, size_t *received);
 /* Bytes that come before all that will be read; only while none are pending. 0, or -1 when out of memory. */
@@ -75,6 +83,9 @@ void connection_consume(struct connection *connection, size_t count);
  * connection, and gives it back without its first `count` bytes. Nobody reads meanwhile: such a connection is aborted. */
 struct buffer *connection_hold_input(struct connection *connection);
 void connection_return_input(struct connection *connection, struct buffer *input, size_t count);
+
+/* The kernel holds back what is sent, for a moment (tcp(7), TCP_CORK): so that the last of it comes with the end. */
+void connection_hold_back(struct connection *connection, int holds);
 
 /* Queue output, to be sent before the loop sleeps. 0, or -1 when out of memory with nothing queued. */
 int connection_write_copy(struct connection *connection, const void *data, size_t length);

@@ -89,6 +89,12 @@ enum io_status connection_fill(struct connection *connection) {
     return status;
 }
 
+int connection_look(struct connection *connection) {
+    connection->readable = 1;
+    connection->reads = 0;
+    return connection_fill(connection) != IO_WAIT;
+}
+
 enum io_status connection_receive(struct connection *connection, void *bytes, size_t room, size_t *received) {
     return connection_read(connection, bytes, room, received);
 }

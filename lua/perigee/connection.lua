@@ -32,6 +32,7 @@ for protocol = 0, 5 do encodings[protocol] = { protocol = math.min(math.max(prot
 ---@field conn perigee.Connection underneath: conn.peer, conn.timeout
 ---@field error string? why the last receive failed
 ---@field error_code string?
+---@field can_go_on boolean? after a receive that has failed: the message was whole, and the next one can be received
 ---@field package frames perigee.frames
 ---@field package encoding table options of pickle.encode
 ---@field package follows boolean the protocol of what it sends is that of what has come
@@ -39,8 +40,8 @@ for protocol = 0, 5 do encodings[protocol] = { protocol = math.min(math.max(prot
 local Peer <const> = { __name = "perigee.connection" }
 Peer.__index = Peer
 
-local function note(self, message, code)
-  self.error, self.error_code = message, code
+local function note(self, message, code, can_go_on)
+  self.error, self.error_code, self.can_go_on = message, code, can_go_on
   return nil, message, code
 end
 
@@ -63,7 +64,7 @@ function Peer:send_bytes(bytes)
 end
 
 --- The next value. After "denied", and after "protocol" and "limit" of a value in a whole message, the one after it can
---- be received.
+--- be received: then peer.can_go_on is true.
 ---@return any value null (of perigee.codec.pickle) for None; nil when there is none
 ---@return string? message
 ---@return string? code "closed"; "denied": it names code; "protocol", "limit", "timeout" ...
@@ -75,7 +76,7 @@ function Peer:receive()
   if value ~= nil then return value end
   if not why then return pickle.null end
   if handshake.is_challenge(bytes) then why, short = "it asks for an authkey", "denied" end
-  return note(self, ("receive from %s: %s"):format(tostring(self.conn.peer), why), short)
+  return note(self, ("receive from %s: %s"):format(tostring(self.conn.peer), why), short, true)
 end
 
 --- The next message as it is.
@@ -85,7 +86,7 @@ end
 function Peer:receive_bytes()
   local bytes <const>, message <const>, code <const> = self.frames:receive()
   if bytes then return bytes end
-  return note(self, message, code)
+  return note(self, message, code, false)
 end
 
 --- An iterator of receive. It ends with the stream, and with the first value that is refused; peer.error tells why.

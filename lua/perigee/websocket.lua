@@ -18,6 +18,8 @@ local M <const> = {}
 ---@field peer any
 ---@field close_code integer? why it ended (RFC 6455 7.4)
 ---@field queued integer bytes that wait to be sent
+---@field is_quiet boolean it is open, and there is nothing to receive, as far as the loop has told; costs nothing
+---@field is_retiring boolean receive does not wait: see retire
 
 local GUID <const> = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 

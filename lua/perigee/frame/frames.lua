@@ -52,6 +52,13 @@ local function count_rest(conn)
   return count
 end
 
+--- A message that has begun is waited for also where no other is.
+local function read_rest(conn, size)
+  conn:retire(false)
+  local _ <close> = setmetatable({}, { __close = function() conn:retire() end })
+  return conn:read(size)
+end
+
 --- Reads `size` bytes. The end of the stream is clean only when nothing of the message has come.
 ---@param self perigee.frames
 ---@param size integer bytes
@@ -59,9 +66,13 @@ end
 ---@param begun boolean were parts of this message read before?
 ---@return string? bytes, string? message, string? code
 function frames.read_part(self, size, part, begun)
-  local bytes <const>, message <const>, code <const> = self.conn:read(size)
+  local bytes, message, code = self.conn:read(size)
   if bytes then return bytes end
   if code ~= "closed" then return nil, message, code end
+  if begun and self.conn.is_retiring then
+    bytes, message, code = read_rest(self.conn, size)
+    if bytes or code ~= "closed" then return bytes, message, code end
+  end
   local count <const> = count_rest(self.conn)
   if count == 0 and not begun then return nil, message, code end
   return frames.fail(self, "closed",

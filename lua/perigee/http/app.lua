@@ -12,6 +12,7 @@ local upgrade <const> = require "perigee.http.upgrade"
 ---@field mounts { prefix: string, app: perigee.http.App }[]
 ---@field middleware function[]
 ---@field served boolean
+---@field compiled table? once it is served
 local App <const> = { __name = "perigee.http.app" }
 App.__index = App
 
@@ -136,7 +137,9 @@ end
 
 --- Serves a WebSocket: handler(socket, request) runs for each client, and its end closes the socket. Options: limit
 --- (bytes of a message, default 1 MiB), ping (seconds of silence before a ping, default 30), compress (default true),
---- protocols (a list: the first of the client's that is in it is taken), origins (a list of the origins whose pages may
+--- finish (true: when the server stops, receive says "closed" once all that has come was received, and what the handler
+--- sends until it ends still goes out; default false: it is cancelled), protocols (a list: the first of the client's
+--- that is in it is taken), origins (a list of the origins whose pages may
 --- connect, or "*"; default: pages of this host alone).
 ---@param pattern string
 ---@param handler fun(socket: perigee.WebSocket, request: perigee.http.Request)
@@ -212,9 +215,10 @@ Table.__index = Table
 
 function Table:add(entry, prefix, chain)
   local pattern <const> = entry.pattern == "/" and prefix ~= "" and prefix or prefix .. entry.pattern
-  local fresh <const> = { methods = {}, chain = chain }
+  local fresh <const> = { methods = {}, handlers = {}, chain = chain }
   local route <const> = self.routes:add(pattern, fresh) or fresh
   if route.methods[entry.method] then error(("%s %s: two handlers"):format(entry.method, pattern), 0) end
+  route.handlers[entry.method] = entry.handler
   route.methods[entry.method] = compose(chain, limited(entry))
   if route == fresh then route.other = compose(chain, other_method(route)) end
 end
@@ -251,18 +255,23 @@ local function compile(app)
   return compiled
 end
 
+--- What was put together, by the functions that handle requests.
+local compilations <const> = setmetatable({}, { __mode = "k" })
+
 --- The function that handles requests, for http.serve. Raises when two handlers are in each other's way.
 ---@return fun(request: perigee.http.Request): any
 function App:handler()
   local compiled <const> = compile(self)
   self.compiled = compiled
   local match <const> = compiled.match
-  return function(request)
+  local function handle(request)
     local route <const>, method <const> = match(request)
     if not route then return compiled:place_of(request.path).missing(request) end
     local run <const> = route.methods[method] or (method == "HEAD" and route.methods.GET) or route.other
     return run(request)
   end
+  compilations[handle] = compiled
+  return handle
 end
 
 --- What answers for a handler that has raised; nil when the application does not say.
@@ -279,6 +288,17 @@ local M <const> = {}
 ---@return perigee.http.App
 function M.new()
   return setmetatable({ patterns = routes.new(), entries = {}, mounts = {}, middleware = {}, served = false }, App)
+end
+
+--- The handler that was registered for what is asked for by this method at this path.
+---@param handle function what handles an application's requests, or does anything else
+---@param method string
+---@param path string
+---@return function?
+function M.handler_at(handle, method, path)
+  local compiled <const> = compilations[handle]
+  local route <const> = compiled and compiled.routes:find(path)
+  return route and route.handlers[method]
 end
 
 --- Is it an application?

@@ -6,7 +6,7 @@ local response <const> = require "perigee.http.response"
 
 local M <const> = {}
 
-local names <const> = { limit = true, ping = true, compress = true, protocols = true, origins = true }
+local names <const> = { limit = true, ping = true, compress = true, finish = true, protocols = true, origins = true }
 
 local function check(options)
   for name in pairs(options) do
@@ -50,7 +50,8 @@ end
 function M.handler(handler, options)
   options = options or {}
   check(options)
-  local core_options <const> = { limit = options.limit, ping = options.ping, compress = options.compress }
+  local core_options <const> = { limit = options.limit, ping = options.ping, compress = options.compress,
+    finish = options.finish }
   local function upgrade_to(protocol)
     local upgrade <const> = response.response(101)
     upgrade.kind, upgrade.handler, upgrade.options = "websocket", handler, core_options

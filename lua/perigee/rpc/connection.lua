@@ -13,6 +13,7 @@ local pickle <const> = require "perigee.codec.pickle"
 local pipelined <const> = require "perigee.rpc.pipelined"
 local returned <const> = require "perigee.misuse"
 local sendable <const> = require "perigee.rpc.sendable"
+local served <const> = require "perigee.rpc.served"
 local writer <const> = require "perigee.rpc.writer"
 
 local codes <const> = fault.codes
@@ -126,9 +127,12 @@ local function answer(service, peer, bytes)
   return peer:send_bytes(pickle.encode(form.protocol and buffer.from(text) or text, { protocol = outer.protocol }))
 end
 
-local function serve_peer(service, peer)
+local function serve_peer(session, key)
+  local peer <const> = session.peer
+  local _ <close> = served.follow(peer.conn, key, function(service) session.service = service end)
+  peer.conn:retire_at_stop()
   for bytes in peer.receive_bytes, peer do
-    local sent <const>, message <const>, code <const> = answer(service, peer, bytes)
+    local sent <const>, message <const>, code <const> = answer(session.service, peer, bytes)
     if not sent then
       if code == "limit" then log.refusal("an answer is too long", { reason = message }) end
       return
@@ -141,12 +145,20 @@ local server_names <const> = { authkey = true, digest = true, limit = true, idle
 
 local function serve(service, urls, options)
   checked.check_names(options, server_names)
-  return connection.serve(urls, function(peer) serve_peer(service, peer) end, options)
+  local key <const> = "connection " .. tostring(options.authkey) -- who has an old one does not call new code
+  local server <const>, message <const>, code <const> = connection.serve(urls, function(peer)
+    return serve_peer({ peer = peer, service = service }, key)
+  end, options)
+  if not server then return nil, message, code end
+  served.note_server(server, service, key)
+  return server
 end
 
 --- Serves a service's methods, those of one connection one after the other. Faults are exceptions: KeyError when there
 --- is no such method, TypeError for wrong arguments, ValueError for what is no request, else RuntimeError; to requests
---- in JSON, { error = { code =, message =, data = } }.
+--- in JSON, { error = { code =, message =, data = } }. After a reload, connections call the methods of the newest
+--- version that is served at their address with the same authkey; without one they end as all others. When the process
+--- stops, or another takes its place, a connection is closed as soon as no call is under way on it.
 ---
 --- Options: authkey, digest, limit, idle_timeout, handshake_timeout, limiter and server, as of perigee.connection.
 ---@param service perigee.rpc.Service
@@ -247,6 +259,7 @@ local function open(url, options, seconds)
     receive = function(timeout) return receive(link, timeout) end,
     send = function(request, left) return output:write(left, request.text, request) end,
     is_open = function() return peer.conn.is_open end,
+    is_quiet = function() return peer.conn.is_quiet end,
     close = function() peer:close() end,
   }
 end

@@ -6,6 +6,7 @@ local json <const> = require "perigee.rpc.json"
 local checked <const> = require "perigee.rpc.options"
 local misuse <const> = require "perigee.misuse"
 local page <const> = require "perigee.rpc.page"
+local served <const> = require "perigee.rpc.served"
 local upgrade <const> = require "perigee.http.upgrade"
 local websocket <const> = require "perigee.rpc.websocket"
 local xml <const> = require "perigee.rpc.xml"
@@ -59,11 +60,14 @@ end
 --- What answers GET: an upgrade to WebSocket, or the page.
 local function getter(service, options)
   local upgraded <const> = options.websocket ~= false and
-    upgrade.handler(websocket.handler(service, options), { limit = options.limit, origins = options.origins })
-  return function(request)
+    upgrade.handler(websocket.handler(service, options), { limit = options.limit, origins = options.origins,
+      finish = true })
+  local function get(request)
     if upgraded and (request:header "upgrade" or ""):lower() == "websocket" then return upgraded(request) end
     return page.answer(service, request)
   end
+  if upgraded then served.note(get, service, websocket.KEY) end
+  return get
 end
 
 local function make(service, options)

@@ -8,6 +8,7 @@ local misuse <const> = require "perigee.misuse"
 local msgpack <const> = require "perigee.codec.msgpack"
 local net <const> = require "perigee.net"
 local sendable <const> = require "perigee.rpc.sendable"
+local served <const> = require "perigee.rpc.served"
 
 local REQUEST <const>, RESPONSE <const>, NOTIFICATION <const> = 0, 1, 2
 local ID_MAX <const> = 0xffffffff
@@ -35,6 +36,7 @@ local M <const> = {}
 ---@field standing any the token of the task that stands by
 ---@field turn perigee.Waitlist of that task
 ---@field ended boolean nothing more is read
+---@field is_retiring boolean it ends as soon as no call is under way
 local Session <const> = {}
 Session.__index = Session
 
@@ -93,6 +95,18 @@ local function refuse(self, why)
   fail(self, nil, fault.new(fault.codes.INVALID_REQUEST, why))
 end
 
+--- Is a call under way in a task other than this one?
+local function is_calling(self)
+  return self.tasks - 1 - (self.reader and 1 or 0) - (self.other and 1 or 0) > 0
+end
+
+--- The process is about to stop: who has calls under way makes others meanwhile, and those are answered too.
+local function retire(self)
+  if not is_calling(self) then return finish(self) end
+  self.is_retiring = true
+  self.conn:retire(false)
+end
+
 --- A message that is whole, but has in it what Lua has not: who has called is told, and it goes on.
 local function pass_over(self, message, kind, id, name)
   if kind == REQUEST and math.type(id) == "integer" and id >= 0 and id <= ID_MAX then
@@ -108,6 +122,7 @@ end
 local function end_with(self, kind, message, code)
   if kind ~= nil or type(message) ~= "string" then return refuse(self, "a message begins with 0 or 2") end
   if code == "protocol" or code == "limit" then return refuse(self, message) end
+  if self.conn.is_retiring then return retire(self) end
   return finish(self)
 end
 
@@ -135,6 +150,7 @@ end
 
 --- One task stands by; the others have nothing to do: false.
 local function stand_by(self, token)
+  if self.is_retiring and not is_calling(self) then self.conn:retire() end
   if self.other then return false end
   self.other, self.standing = "waits", token
   self.turn:wait()
@@ -165,13 +181,20 @@ function Session:run(is_other)
   end
 end
 
-local function serve_connection(service, conn, options)
+local function new_session(service, conn, options)
   conn.timeout = options.idle_timeout
-  local session <const> = setmetatable({
+  conn:retire_at_stop()
+  return setmetatable({
     service = service, invoke = service.invoke, conn = conn, calls = options.calls or CALLS, tasks = 1,
-    ended = false, is_full = false, turn = core.waitlist(),
+    ended = false, is_full = false, is_retiring = false, turn = core.waitlist(),
     messages = msgpack.reader(conn, { list = "call", skip = true, limit = options.limit }),
   }, Session)
+end
+
+local function run(session)
+  local _ <close> = served.follow(session.conn, "msgpack", function(service)
+    session.service, session.invoke = service, service.invoke
+  end)
   core.group(function(group)
     session.group = group
     session:run()
@@ -180,13 +203,20 @@ end
 
 local function serve(service, urls, options)
   checked.check(options)
-  return net.serve(urls, function(conn) serve_connection(service, conn, options) end, options.server)
+  local server <const>, message <const>, code <const> = net.serve(urls, function(conn)
+    return run(new_session(service, conn, options)) -- of this nothing is left: it may be of old code soon
+  end, options.server)
+  if not server then return nil, message, code end
+  served.note_server(server, service, "msgpack")
+  return server
 end
 
 --- Serves a service's methods. Requests of one connection are taken as they come, and run side by side as soon as one
 --- of them waits; answers go out as they are ready. A request in which there is what Lua has not, such as an
 --- integer from 2^63 on, is answered by a fault. What a method spawns lives as long as its connection. An error is
---- { code, message, data } there.
+--- { code, message, data } there. After a reload, connections call the methods of the newest version that is served at
+--- their address; without one they end as all others. When the process stops, or another takes its place, a connection
+--- is closed as soon as no call is under way on it.
 ---
 --- Options: calls (of one connection that run at a time, default 100; more wait unread), limit (bytes of one message,
 --- default 1 MiB), idle_timeout (seconds that a client may be silent, default for ever), server (options of net.serve).

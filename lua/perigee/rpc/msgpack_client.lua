@@ -55,6 +55,7 @@ local function open(url, options, seconds)
     end,
     send = function(bytes, left) return output:write(left, bytes) end,
     is_open = function() return conn.is_open end,
+    is_quiet = function() return conn.is_quiet end,
     close = function() conn:close() end,
   }
 end

@@ -8,6 +8,7 @@ local in_flight <const> = require "perigee.rpc.in_flight"
 local SECONDS <const> = 30   -- default time of a call
 local QUIET <const> = 1      -- seconds without a call, after which it is looked whether the server is still there
 local LOOK <const> = 0.001   -- seconds that this takes
+local GLANCE <const> = 1e-6  -- and that it takes to read what has come
 local NOBODY <const> = in_flight.NOBODY
 local ID_MAX <const> = 0xffffffff
 local PAUSE <const>, PAUSE_MAX <const> = 0.05, 5 -- seconds after the first attempt that failed, and at most
@@ -24,6 +25,7 @@ local M <const> = {}
 ---@field receive fun(seconds: number): any, ... the id of an answer, and ok and the result; or nil, message, code
 ---@field send fun(bytes: string, seconds: number): true?, string?, string?
 ---@field is_open fun(): boolean
+---@field is_quiet fun(): boolean it is open, and nothing has come that nobody has read, as far as the loop has told
 ---@field close fun()
 ---@field is_watched boolean? what the server does is also read while nobody calls
 ---@field calls perigee.rpc.InFlight
@@ -95,13 +97,22 @@ local function drop(self, link)
   if self.link == link then self.link = nil end
 end
 
+--- Reads what comes within so many seconds, of which nobody has asked for anything.
+local function look(link, seconds)
+  local slot <close> = link.calls:open(NOBODY)
+  link.calls:wait(slot, core.now() + seconds)
+end
+
 --- A server that has gone is noticed before a call is lost to it.
 local function is_alive(link)
-  if link.calls.failure or not link.is_open() then return false end
-  if link.calls.count > 0 or core.now() - link.used < QUIET then return true end
-  local slot <close> = link.calls:open(NOBODY)
-  link.calls:wait(slot, core.now() + LOOK)
-  return not link.calls.failure
+  local calls <const> = link.calls
+  if calls.failure then return false end
+  local is_quiet <const> = link.is_quiet()
+  if is_quiet and (calls.count > 0 or core.now() - link.used < QUIET) then return true end
+  if calls.count > 0 or not link.is_open() then return link.is_open() end
+  if not is_quiet then look(link, GLANCE) end
+  if not calls.failure and (is_quiet or not link.is_quiet()) then look(link, LOOK) end
+  return not calls.failure
 end
 
 --- The link, if there is one that is alive, or else a new one.
@@ -140,7 +151,8 @@ local function finish(self, link, name, ok, ...)
   return fail(self, name, message, code)
 end
 
---- Calls a method and waits for its answer. Raises for arguments that cannot be encoded.
+--- Calls a method and waits for its answer. Raises for arguments that cannot be encoded. A server that has closed the
+--- connection between two calls is noticed before one is sent; a call that crosses the close is "closed".
 ---@param name string
 ---@param arguments table with n
 ---@param seconds number? at most, default 30

@@ -32,6 +32,11 @@ local function describe(failure)
   return ok and text or "a " .. type(failure)
 end
 
+local function parameter_count(method)
+  local count <const> = #method.parameters
+  return ("%d parameter%s"):format(count, count == 1 and "" or "s")
+end
+
 --- What the caller is told of an error: nothing but that it has happened; and where parameters were left out, that too,
 --- as it may well be why.
 local function internal(method, count, raised)
@@ -42,8 +47,8 @@ local function internal(method, count, raised)
     reason = describe(is_reported and raised.failure or raised), traceback = is_reported and raised.traceback or nil },
     "a method has failed: " .. method.name)
   if count >= #method.parameters then return fault.new(codes.INTERNAL, "internal error") end
-  return fault.new(codes.INVALID_PARAMETERS, ("%s has failed: it has %d parameters, and %d came"):format(method.name,
-    #method.parameters, count))
+  return fault.new(codes.INVALID_PARAMETERS, ("%s has failed: it has %s, and %d came"):format(method.name,
+    parameter_count(method), count))
 end
 
 --- nil, message is how our functions say that they have failed as could be expected.
@@ -58,8 +63,8 @@ local function finish(method, count, ok, result, message, code)
 end
 
 local function wrong_count(method, count)
-  return fault.new(codes.INVALID_PARAMETERS, ("%s takes %d parameter%s, not %d"):format(method.name,
-    #method.parameters, #method.parameters == 1 and "" or "s", count))
+  return fault.new(codes.INVALID_PARAMETERS, ("%s takes %s, not %d"):format(method.name,
+    parameter_count(method), count))
 end
 
 --- Calls a method with these arguments: the shortest way, for protocols that have them at hand.
@@ -175,6 +180,9 @@ local function check_targets(targets)
     end
   end
   if targets.options ~= nil then checked.check(targets.options) end
+  if not (targets.http or targets.msgpack or targets.connection) then
+    error("bad argument 'targets' (addresses by http, msgpack or connection expected)", 0)
+  end
 end
 
 local function close_all(servers)

@@ -32,6 +32,7 @@ local function open(url, options, seconds)
     receive = function(left) return receive(socket, left) end,
     send = function(text, left) return output:write(left, text) end,
     is_open = function() return socket.is_open end,
+    is_quiet = function() return socket.is_quiet end,
     close = function() socket:close() end,
   }
 end

@@ -3,6 +3,7 @@
 local core <const> = require "core.task"
 local endpoints <const> = require "perigee.server.endpoint"
 local service <const> = require "perigee.service"
+local system <const> = require "core.system"
 local targets <const> = require "perigee.server.targets"
 
 local M <const> = {}
@@ -133,7 +134,6 @@ end
 ---@class perigee.server.Supply
 ---@field descriptors perigee.Descriptor[] listening, or bound for UDP
 ---@field options table? to be added to the user's
----@field key string? what the supplier calls it
 ---@field opened fun(sockets: any[])? is told what became of the descriptors
 ---@field taken fun(endpoint: perigee.server.Endpoint)? is told when a newer version serves them, and as what
 
@@ -251,19 +251,33 @@ local function probe(target, protocol)
   return protocol.probe(target.at, target.options)
 end
 
---- For perigee check: would they be served? `claimed` are those that scripts checked before would serve.
-local function probe_all(found, protocol, claimed)
+--- What a check has found of the addresses that scripts would serve.
+---@class perigee.server.Checking
+---@field claimed table<string, true> the places of this script and of those that were checked before
+---@field in_use string[] messages: somebody serves these addresses now
+
+--- Does somebody serve there now? Maybe this very script; a file that is no socket is in the way for ever.
+local function is_in_use(at, code)
+  if code ~= "exists" then return false end
+  local kind <const> = at.scheme == "unix" and system.file_kind(at.host)
+  return kind ~= "file" and kind ~= "directory"
+end
+
+--- For perigee check: would they be served?
+---@param checking perigee.server.Checking
+local function probe_all(found, protocol, checking)
   local server <const> = new_server(nil, false)
   for i, target in ipairs(found) do
     local at <const> = target.at
     server.addresses[i] = at
-    local name <const> = tostring(at)
-    if at.port ~= 0 and claimed[name] then
-      return nil, "listen on " .. name .. ": another script serves it", "exists"
+    local place <const> = target.place or tostring(at)
+    if at.port ~= 0 and checking.claimed[place] then
+      return nil, ("listen on %s: another script serves it"):format(tostring(at)), "exists"
     end
-    claimed[name] = true
+    checking.claimed[place] = true
     local free <const>, message <const>, code <const> = probe(target, protocol)
-    if not free then return nil, message, code end
+    if not free and not is_in_use(at, code) then return nil, message, code end
+    if not free then table.insert(checking.in_use, message) end
   end
   server.address = server.addresses[1]
   return server

@@ -23,6 +23,7 @@ local watchdog <const> = require "core.watchdog"
 ---@field scope perigee.Scope of all its tasks
 ---@field states table<string, perigee.service.State> that it has asked for, until it takes over
 ---@field lives table<string, function> what service.live names
+---@field followers table<perigee.service.Follower, true> its connections that newer code may go on with
 ---@field stop_functions function[]
 ---@field reload_functions function[]
 ---@field owned table<{ close: fun(self) }, true> is closed when it ends; the keys are weak
@@ -33,7 +34,7 @@ local watchdog <const> = require "core.watchdog"
 ---@field is_alone boolean where there are workers, it is served by the first alone
 ---@field is_elsewhere boolean this is another worker than that: nothing of it is here
 ---@field is_over boolean newer code has taken its place, or it was thrown away
----@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
+---@field checking perigee.server.Checking|false it is only looked at, nothing is served
 local Generation <const> = { __name = "perigee.service.generation" }
 Generation.__index = Generation
 
@@ -181,6 +182,7 @@ function Generation:take_over()
   end
   old.is_over, old.state, old.replaced = true, "draining", core.now()
   if follows(self, old) then old.scope:move_live(self.scope) end
+  for follower in pairs(old.followers) do follower:follow(self) end
 end
 
 --- After newer code has taken its place: its background tasks end at once, its connections may go on for so many
@@ -214,7 +216,7 @@ function M.new(service, given, texts, together)
     service = service, name = service.name, path = service.path, given = given, dev = service.dev,
     number = service:next_number(), replaces = service.generation, sources = sources,
     replaced_with = together or {},
-    servers = {}, states = {}, lives = {}, stop_functions = {}, reload_functions = {},
+    servers = {}, states = {}, lives = {}, followers = {}, stop_functions = {}, reload_functions = {},
     owned = setmetatable({}, { __mode = "k" }),
     began = core.now(), state = "loading", loading = false, is_over = false, is_alone = false, is_elsewhere = false,
     checking = service.checking,

@@ -22,7 +22,7 @@ local LOAD_SECONDS <const> = 10
 ---@field cut integer tasks of old code that the drain deadline has ended
 ---@field load_seconds number for the main chunk of a version that is loaded aside
 ---@field changed any a waitlist that is woken when a server closes
----@field checking table<string, boolean>|false it is only looked at, nothing is served: the addresses looked at
+---@field checking perigee.server.Checking|false it is only looked at, nothing is served
 local Service <const> = { __name = "perigee.service" }
 Service.__index = Service
 

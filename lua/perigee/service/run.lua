@@ -242,8 +242,18 @@ local function count_serving(self)
   return count
 end
 
+--- Connections of clients that make requests end between two of them. When another process takes over, those whose
+--- clients are busy end behind an answer, which crosses no request, and the others after a silence.
+local function retire_requests(self, wakes)
+  each_scope(self, function(scope) scope:retire(wakes) end)
+end
+
 local function wait_for_clients(self, deadline)
-  while count_serving(self) > 0 and core.now() < deadline do core.sleep(LOOK_SECONDS) end
+  local silent <const> = core.now() + (self.gently and math.min(SILENCE_SECONDS, self.drain / 2) or 0)
+  while count_serving(self) > 0 and core.now() < deadline do
+    retire_requests(self, core.now() >= silent)
+    core.sleep(LOOK_SECONDS)
+  end
   if not self.gently then return end
   each_server(self, function(server) server:await(math.max(0, deadline - core.now())) end)
   each_server(self, function(server) server:close() end)
@@ -261,9 +271,10 @@ end
 --- may live by it; then it would go on for ever, and is cancelled.
 local function drain_services(self, deadline)
   each_scope(self, function(scope) scope:cancel_endless() end)
+  retire_requests(self, not self.gently)
   core.sleep(0)
   local left <const> = count_serving(self)
-  if left > 0 then log.info("draining", { tasks = left, seconds = self.drain }) end
+  if left > 0 then log.info("draining", { clients = left, seconds = self.drain }) end
   wait_for_clients(self, deadline)
   each_scope(self, function(scope) scope:cancel_background() end)
   core.sleep(0)

@@ -34,6 +34,9 @@ local M <const> = {}
 ---@field high_water integer bytes queued above which write waits; default 256 KiB
 ---@field queued integer bytes written that the kernel has not taken
 ---@field is_open boolean
+---@field is_quiet boolean it is open, and there is nothing to read, neither bytes nor the end, as far as the loop has
+--- told; costs nothing
+---@field is_retiring boolean reads do not wait: see retire
 ---@field peer_credentials { pid: integer, uid: integer, gid: integer }? of the process at the other end of a Unix socket
 ---@field error string? why the last operation failed
 ---@field tls perigee.Session? nil when it is plain
@@ -163,6 +166,15 @@ function Connection:receive_fd(options) end
 ---@return string? message
 ---@return string? code
 function Connection:shutdown() end
+
+--- What has come can still be read, and more is waited for only where a part of what is wanted is there: else a read
+--- fails with "closed". A read that waits is woken, and looks once more.
+---@param retiring boolean? false: takes it back; default true
+function Connection:retire(retiring) end
+
+--- Has the connection of a server retire when the process stops, or another takes its place: for handlers that answer
+--- requests, so that they end between two of them.
+function Connection:retire_at_stop() end
 
 --- Closes. What was written is still sent, in the background. Closing twice does nothing.
 function Connection:close() end

@@ -77,6 +77,12 @@ function M.probe(address, options, free) end
 ---@param f fun(address: perigee.Address, peer: perigee.Address, message: string, silenced: integer)
 function M.on_handshake_failed(f) end
 
+--- What serves those who come now to where this connection of a server has come in, or its WebSocket; nil: nobody can
+--- come in there any more.
+---@param conn perigee.Connection|perigee.WebSocket
+---@return function? handler
+function M.handler_of(conn) end
+
 --- Is told of clients that were turned away for lack of descriptors, at most once a second.
 ---@param f fun(address: perigee.Address, count: integer, reason: string)
 function M.on_refused(f) end

@@ -39,8 +39,17 @@ function Scope:cancel() end
 --- Cancels the tasks that serve no connection and no datagram.
 function Scope:cancel_background() end
 
---- Cancels the tasks of WebSockets and event streams, which nobody expects to end by themselves.
+--- Cancels the tasks of WebSockets, which nobody expects to end by themselves.
 function Scope:cancel_endless() end
+
+--- What the tasks serve is retired that have asked for it, see perigee.Connection.retire_at_stop.
+---@param wakes boolean? false: a read that waits waits on, for one more request; default true
+function Scope:retire(wakes) end
+
+--- The task that serves a connection of a server, or its WebSocket, belongs to this scope from now on.
+---@param conn perigee.Connection|perigee.WebSocket
+---@return boolean taken
+function Scope:take(conn) end
 
 --- How many tasks serve a connection or a datagram: it looks at each.
 ---@return integer

@@ -38,6 +38,11 @@ function WebSocket:send_binary(bytes) end
 ---@return string? code
 function WebSocket:ping(bytes) end
 
+--- What has come can still be received; then receive says "closed", instead of waiting for more, and the close code
+--- will be 1001. In handlers with the option `finish` this comes when the server stops. Whoever receives is woken.
+---@param retiring boolean? false: takes it back; default true
+function WebSocket:retire(retiring) end
+
 --- Closes; what was sent still goes out. Closing twice does nothing.
 ---@param code integer? default 1000 (RFC 6455 7.4)
 ---@param reason string? at most 123 bytes
@@ -52,7 +57,7 @@ function WebSocket:close(code, reason) end
 ---@return string? code
 function M.client(connection, options, extensions) end
 
---- Raises for options that cannot be: limit, ping, compress.
+--- Raises for options that cannot be: limit, ping, compress, finish.
 ---@param options table
 function M.check(options) end
 

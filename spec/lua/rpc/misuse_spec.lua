@@ -44,6 +44,8 @@ describe("rpc, used in a wrong way,", function()
       function() service:serve { connection = { "tcp://127.0.0.1:0", auth_key = "k" } } end)
     assert_misuse("target 'connection' must be { URL, authkey = ... }",
       function() service:serve { connection = "tcp://127.0.0.1:0" } end)
+    assert_misuse("bad argument 'targets' (addresses by http, msgpack or connection expected)",
+      function() service:serve {} end)
     assert_misuse("option 'calls' must be an integer of 1 or more",
       function() service:serve { msgpack = "tcp://127.0.0.1:0", options = { calls = "x" } } end)
   end)

@@ -68,6 +68,7 @@ describe("a service of methods", function()
   it("tells that parameters are missing when a method fails without them", function()
     local fault <const> = fault_of("add", { 1 })
     assert.same({ "add has failed: it has 2 parameters, and 1 came", -32602 }, { fault.message, fault.code })
+    assert.equal("find has failed: it has 1 parameter, and 0 came", fault_of("find").message)
     assert.same({ true, 0, n = 2 }, values(api:call "count"))
   end)
 
