@@ -39,18 +39,6 @@ static int begin(struct content_decoder *decoder, unsigned char first) {
     return 0;
 }
 
-/* One step of zlib's into the room that `out` has, and into one byte more than the limit, so that an excess shows. */
-static int step(z_stream *stream, size_t limit, struct text *out) {
-    size_t left = limit - out->length;
-    uInt room = deflate_most(out->capacity - out->length);
-    if (left < room) room = (uInt)left + 1;
-    stream->next_out = (Bytef *)out->bytes + out->length;
-    stream->avail_out = room;
-    int code = inflate(stream, Z_SYNC_FLUSH);
-    out->length += room - stream->avail_out;
-    return code;
-}
-
 static enum content_decoded end(struct content_decoder *decoder) {
     decoder->state = DECODER_ENDED;
     return decoder->stream.avail_in ? CONTENT_FOLLOWED : CONTENT_DECODED;
@@ -61,7 +49,7 @@ static enum content_decoded decode(struct content_decoder *decoder, size_t limit
     z_stream *stream = &decoder->stream;
     do {
         if (text_reserve(out, STEP) < 0) return CONTENT_NO_MEMORY;
-        int code = step(stream, limit, out);
+        int code = deflate_undo_step(stream, limit, out);
         if (out->length > limit) return CONTENT_LIMIT;
         if (code == Z_STREAM_END) return end(decoder);
         if (code == Z_MEM_ERROR) return CONTENT_NO_MEMORY;

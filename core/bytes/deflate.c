@@ -40,3 +40,14 @@ int deflate_append(z_stream *stream, const void *bytes, size_t length, int flush
     } while (length);
     return 0;
 }
+
+int deflate_undo_step(z_stream *stream, size_t limit, struct text *out) {
+    size_t left = limit - out->length;
+    uInt room = deflate_most(out->capacity - out->length);
+    if (left < room) room = (uInt)left + 1;
+    stream->next_out = (Bytef *)out->bytes + out->length;
+    stream->avail_out = room;
+    int code = inflate(stream, Z_SYNC_FLUSH);
+    out->length += room - stream->avail_out;
+    return code;
+}

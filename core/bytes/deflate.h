@@ -1,4 +1,4 @@
-/* What the users of zlib's compressor share. Owner: the caller has the stream. */
+/* What the users of zlib share. Owner: the caller has the stream. */
 #ifndef PERIGEE_BYTES_DEFLATE_H
 #define PERIGEE_BYTES_DEFLATE_H
 
@@ -13,6 +13,10 @@ int deflate_memory_level(int bits);
 /* Compresses the bytes and appends what zlib has to say with this flush, all of it. 0, or -1 when out of memory: the
  * text is as it was, the stream is to be reset. */
 int deflate_append(z_stream *stream, const void *bytes, size_t length, int flush, struct text *out);
+
+/* One step of inflate into the room that `out` has, and into one byte more than the limit, so that an excess shows.
+ * Returns zlib's code. */
+int deflate_undo_step(z_stream *stream, size_t limit, struct text *out);
 
 /* What a z_stream can take at once. */
 static inline uInt deflate_most(size_t length) {

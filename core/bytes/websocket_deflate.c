@@ -138,24 +138,12 @@ int websocket_deflate_message(struct websocket_deflate *deflate, const void *byt
     return result;
 }
 
-/* One step of zlib's into the room that `out` has, and into one byte more than the limit, so that an excess shows. */
-static int inflate_step(z_stream *stream, size_t limit, struct text *out) {
-    size_t left = limit - out->length;
-    uInt room = deflate_most(out->capacity - out->length);
-    if (left < room) room = (uInt)left + 1;
-    stream->next_out = (Bytef *)out->bytes + out->length;
-    stream->avail_out = room;
-    int code = inflate(stream, Z_SYNC_FLUSH);
-    out->length += room - stream->avail_out;
-    return code;
-}
-
 /* Until zlib has taken its input and has no output left. A block may say that it is the last one; others follow. */
 static enum websocket_inflated inflate_input(struct websocket_stream *stream, size_t limit, struct text *out) {
     z_stream *z = &stream->stream;
     do {
         if (text_reserve(out, 1) < 0) return WEBSOCKET_INFLATE_NO_MEMORY;
-        int code = inflate_step(z, limit, out);
+        int code = deflate_undo_step(z, limit, out);
         if (out->length > limit) return WEBSOCKET_INFLATE_LIMIT;
         if (code == Z_MEM_ERROR) return WEBSOCKET_INFLATE_NO_MEMORY;
         if (code == Z_STREAM_END) inflateResetKeep(z); /* "keep": the window, of which what follows may make use */
