@@ -239,6 +239,32 @@ for _, mode in ipairs { "--workers 2", "--workers 2 --balance" } do
       assert_all_hear("1 one", address)
     end)
 
+    it("keeps its address when the first is killed while others cannot load what they are to serve too", function()
+      local wait_while_slow <const> = [[
+        local slow <const> = require "perigee.service".path "slow"
+        while io.open(slow) do require "perigee.task".sleep(0.01) end
+      ]]
+      local process <close>, address <const> = serve(ALONE .. wait_while_slow .. says "one")
+      local slow <const>, go <const> = tostring(process.directory) .. "/slow", tostring(process.directory) .. "/go"
+      write(process.script, says "two" .. [[
+        local task <const> = require "perigee.task"
+        while service.worker == 2 and not io.open(service.path "go") do task.sleep(0.01) end
+        if service.worker == 2 then error "not me" end
+      ]])
+      local reloading <const> = task.spawn(function() return process:command "reload" end)
+      process:status_when(function(status) return #status.workers[2].listeners == 1 end)
+      write(slow, "")
+      os.execute("kill -9 " .. pid_of(process, 1))
+      process:status_when(function(status)
+        return status.workers[1].restarts == 1 and status.workers[1].tasks -- it answers
+      end)
+      write(go, "")
+      assert.matches("not me", (reloading:join()))
+      os.remove(slow)
+      process:serving()
+      assert_all_hear("1 one", address)
+    end)
+
     it("keeps its clients waiting while the first cannot be started, and is mended by a reload", function()
       local process <close>, address <const> = serve(alone "one" ..
         "if io.open(service.path 'broken') then error 'no' end")

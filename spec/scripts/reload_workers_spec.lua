@@ -131,6 +131,26 @@ for arguments, called in pairs(MODES) do
       assert.same({ "three", "three" }, ask_both(address))
     end)
 
+    it("reaches one that was killed when it had loaded, and is started again meanwhile", function()
+      local process <close>, address <const> = serve(says "one")
+      local go <const> = tostring(process.directory) .. "/go"
+      write(process.script, says "two" .. [[
+        local service <const>, task <const> = require "perigee.service", require "perigee.task"
+        if service.worker == 2 then print "two is ready" end
+        while service.worker == 2 and not io.open(service.path "go") do task.sleep(0.002) end
+      ]])
+      local reloading <const> = task.spawn(function() return process:command "reload" end)
+      process:wait_for "two is ready"
+      os.execute("kill -9 " .. process:status().workers[1].pid)
+      process:status_when(function(status)
+        return status.workers[1].restarts == 1 and status.workers[1].state == "serving"
+      end)
+      write(go, "")
+      assert.matches("reloaded", (reloading:join()))
+      helper.eventually(function() return table.concat(ask_both(address), " ") == "two two" end)
+      assert.equal(1, process:serving().workers[1].restarts)
+    end)
+
     it("leaves a worker that is started again the code of its siblings, whatever the files are", function()
       local process <close>, address <const> = serve(says "one")
       write(process.script, "error 'never loaded'")

@@ -2,19 +2,20 @@
 
 local descriptor <const> = require "core.descriptor"
 local listener <const> = require "core.listener"
+local per_client <const> = require "perigee.supervisor.per_client"
 
 local WAITING <const> = 64 -- connections that are accepted and have no worker yet; more wait in the kernel
 
 local M <const> = {}
 
---- Of those that have room for it, the one with the fewest connections; among equals, each in turn.
+--- Of the processes that have room for it, the one with the fewest connections; among equals, each in turn.
 local function choose(supervisor, entry)
   local chosen, least = nil, math.huge
   local slots <const>, first <const> = supervisor.slots, supervisor.turn + 1
   for i = first, first + #slots - 1 do
-    local slot <const> = slots[i % #slots + 1]
-    local load <const> = slot:has_room(entry) and slot:load() or math.huge
-    if load < least then chosen, least, supervisor.turn = slot, load, i end
+    local process <const> = slots[i % #slots + 1]:serving()
+    local load <const> = process and process:has_room(entry) and process.deliveries:load() or math.huge
+    if load < least then chosen, least, supervisor.turn = process, load, i end
   end
   return chosen
 end
@@ -23,10 +24,10 @@ end
 local function pass(supervisor, entry, conn)
   local socket <close> = descriptor.of(conn)
   while socket and not supervisor.stopping do
-    local slot <const> = choose(supervisor, entry)
-    if slot and supervisor.mode == "process" then supervisor:spend(slot) end
-    if slot and slot:pass(entry, socket, supervisor.mode ~= "shared") then return end
-    if not slot then supervisor.changed:wait() end
+    local process <const> = choose(supervisor, entry)
+    if process and supervisor.mode == "process" then per_client.spend(supervisor, process.slot) end
+    if process and process.deliveries:pass(entry, socket, supervisor.mode ~= "shared") then return end
+    if not process then supervisor.changed:wait() end
   end
 end
 
@@ -57,65 +58,52 @@ function M.accept(supervisor, entry)
   return true
 end
 
---- Accepts what comes to a socket of a worker's own, which may be a listener already.
-local function accept_for(supervisor, entry, number)
-  local socket <const> = entry.held[number]
-  if socket.pause then socket:pause(false) else listen(supervisor, entry, number) end
+--- Does a worker get the clients of a socket that is its own by way of this process? One that rests cannot accept
+--- them; and where the first worker serves alone, the kernel may still choose sockets of others.
+local function is_ours(entry, owner)
+  if entry.alone then return owner.number ~= 1 end
+  return owner:state() == "waiting"
 end
 
---- Calls f(entry, number, socket) for the sockets that are a worker's own, but for those of UDP, and those that the
---- first worker serves alone: its clients have nobody else, and wait for it.
-local function each_own(supervisor, worker, f)
-  local listeners <const> = supervisor.listeners
-  for _, entry in pairs(listeners.entries) do
-    local is_own <const> = not entry.shared and not entry.alone and not entry.url:find "^udp:"
-    for number, socket in pairs(is_own and entry.held or {}) do
-      if listeners:owner_of(number) == worker then f(entry, number, socket) end
+local function settle_stream(supervisor, entry, number, owner)
+  local socket <const>, is_meant <const> = entry.held[number], is_ours(entry, owner)
+  if socket.pause then
+    socket:pause(not is_meant)
+  elseif is_meant then
+    listen(supervisor, entry, number)
+  end
+end
+
+--- Datagrams cannot be passed: a socket that nobody reads is closed, unless it is one for a version that is being
+--- loaded, which will.
+local function settle_datagrams(entry, number, owner)
+  local is_had <const> = owner.process and owner.process.deliveries:has(entry)
+  if not entry.alone or owner.number == 1 or is_had then return end
+  entry.held[number]:close()
+  entry.held[number] = nil
+end
+
+local function settle_entry(supervisor, entry)
+  for number in pairs(entry.held) do
+    local owner <const> = supervisor.slots[supervisor.listeners:owner_of(number)]
+    if entry.url:find "^udp:" then
+      settle_datagrams(entry, number, owner)
+    else
+      settle_stream(supervisor, entry, number, owner)
     end
   end
 end
 
---- While a worker cannot be started, the others get the clients who wait for it.
+--- Where each worker has sockets of its own, this sees to it that somebody accepts what comes to each. To be called
+--- whenever a worker begins or ends to rest, and when an entry is served by others, or alone. It does nothing before
+--- this supervisor has taken the place of another, and after it has given that up.
 ---@param supervisor perigee.Supervisor
----@param worker integer
-function M.lend(supervisor, worker)
-  each_own(supervisor, worker, function(entry, number) accept_for(supervisor, entry, number) end)
-end
-
---- It is started again, and accepts its clients itself.
----@param supervisor perigee.Supervisor
----@param worker integer
-function M.reclaim(supervisor, worker)
-  each_own(supervisor, worker, function(_, _, socket)
-    if socket.pause then socket:pause() end
-  end)
-end
-
---- Where the first worker serves an entry alone, the kernel may still choose sockets that are others': clients are
---- accepted here and passed on, and datagrams' sockets are closed; but what it has got itself, it accepts.
-local function settle_other(supervisor, entry, number, socket)
-  local owner <const> = supervisor.slots[supervisor.listeners:owner_of(number)]
-  local is_given <const> = entry.given and entry.given[number]
-  if not entry.alone or is_given then
-    if socket.pause and (is_given or owner.state ~= "waiting") then socket:pause() end
-  elseif not entry.url:find "^udp:" then
-    accept_for(supervisor, entry, number)
-  elseif not owner:has(entry) then -- it is not being prepared to serve it
-    socket:close()
-    entry.held[number] = nil
+function M.settle(supervisor)
+  if supervisor.mode ~= "shared" or supervisor.predecessor then return end
+  if supervisor.stopping or supervisor.handed_over then return end
+  for _, entry in pairs(supervisor.listeners.entries) do
+    if not entry.shared then settle_entry(supervisor, entry) end
   end
-end
-
---- An entry is asked for now by versions that the first worker serves alone, or is no more.
----@param supervisor perigee.Supervisor
----@param entry perigee.supervisor.Entry
-function M.settle(supervisor, entry)
-  if entry.shared then return end
-  local others <const> = {}
-  for number, socket in pairs(entry.held) do
-    if supervisor.listeners:owner_of(number) ~= 1 then others[number] = socket end
-  end
-  for number, socket in pairs(others) do settle_other(supervisor, entry, number, socket) end
 end
 
 --- Accepts nothing any more, and waits until what is accepted has been passed on. The sockets stay open: workers that

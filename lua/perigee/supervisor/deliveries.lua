@@ -38,6 +38,13 @@ function Deliveries:load()
   return load
 end
 
+--- Has the worker got the sockets of this listener?
+---@param entry perigee.supervisor.Entry
+---@return boolean
+function Deliveries:has(entry)
+  return self.loads[entry.key] ~= nil
+end
+
 --- May the worker get one more for this listener?
 ---@param entry perigee.supervisor.Entry
 ---@return boolean
@@ -53,7 +60,7 @@ function Deliveries:ended(key, count)
   if self.loads[key] then self.loads[key].ended = count end
 end
 
---- The worker serves this listener no more.
+--- The worker serves this listener no more, or is about to: it gets no more.
 ---@param key string
 function Deliveries:refuse(key)
   self.loads[key] = nil

@@ -7,7 +7,7 @@ local function chosen(supervisor, request)
   local list <const> = {}
   for _, slot in ipairs(supervisor.slots) do
     local is_named <const> = request.worker == nil or request.worker == slot.number
-    if is_named and slot.state == "serving" then list[#list + 1] = slot end
+    if is_named and slot:serving() then list[#list + 1] = slot end
   end
   table.sort(list, function(a, b) return a.number < b.number end)
   return list

@@ -29,30 +29,30 @@ local function read_reports(self)
   end
 end
 
-local function fields_of(self, slot)
+local function fields_of(self, of)
   local report <const> = self.report or {}
-  return { worker = slot.number, pid = slot.child.pid, seconds = report.seconds, traceback = report.traceback }
+  return { worker = of.number, pid = of.child.pid, seconds = report.seconds, traceback = report.traceback }
 end
 
-local function beat(self, slot)
+local function beat(self, of)
   while true do
     core.sleep(INTERVAL)
-    local answer <const> = core.deadline(self.patience, slot.questions.ask, slot.questions, "beat", {}, math.huge)
+    local answer <const> = core.deadline(self.patience, of.questions.ask, of.questions, "beat", {}, math.huge)
     if not answer then
-      log.error("the worker is stuck: it is killed", fields_of(self, slot))
-      return slot:kill()
+      log.error("the worker is stuck: it is killed", fields_of(self, of))
+      return of:kill()
     end
     if not answer.ok then return end -- it has ended, or is about to
-    if self.report then log.warn("the worker was silent", fields_of(self, slot)) end
+    if self.report then log.warn("the worker was silent", fields_of(self, of)) end
     self.report = nil
   end
 end
 
---- Begins to watch the process of a slot, which has been started with descriptors().
----@param slot perigee.supervisor.Slot
-function Heartbeat:start(slot)
+--- Begins to watch a process, which has been started with descriptors().
+---@param of perigee.supervisor.Process
+function Heartbeat:start(of)
   self.theirs:close()
-  self.tasks[1], self.tasks[2] = core.spawn(read_reports, self), core.spawn(beat, self, slot)
+  self.tasks[1], self.tasks[2] = core.spawn(read_reports, self), core.spawn(beat, self, of)
 end
 
 --- What the process is to be given, by number.

@@ -7,6 +7,7 @@ local core <const> = require "core.task"
 local forward <const> = require "perigee.supervisor.forward"
 local listeners <const> = require "perigee.supervisor.listeners"
 local log <const> = require "perigee.log"
+local per_client <const> = require "perigee.supervisor.per_client"
 local place <const> = require "perigee.place"
 local reload <const> = require "perigee.supervisor.reload"
 local report <const> = require "perigee.supervisor.report"
@@ -32,6 +33,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field listeners perigee.supervisor.Listeners
 ---@field predecessor perigee.supervisor.Predecessor? the supervisor whose place this one takes, until it has it
 ---@field manager perigee.systemd.Manager
+---@field control_path string? of the command line
 ---@field control perigee.supervisor.Control?
 ---@field version perigee.supervisor.Version what the workers run
 ---@field attempted table<string, string[]> by service, the files of a version that could not be loaded
@@ -43,6 +45,7 @@ local HAND_OVER_SECONDS <const> = 5 -- for connections that are accepted to get 
 ---@field stopping boolean
 ---@field handed_over boolean another supervisor goes on
 ---@field failed string? why it cannot go on
+---@field started integer processes, of mode "process"
 ---@field turn integer counts whose turn it was among workers with as many connections
 local Supervisor <const> = {}
 Supervisor.__index = Supervisor
@@ -60,7 +63,7 @@ end
 function Supervisor:on_loaded(slot)
   self.shown = {}
   slot.first_failed = false
-  if self.slots[1].has_finished then slot:tell_first_is_over() end
+  if self.slots[1].has_finished then slot.process:tell_first_is_over() end
   self.changed:wake(math.huge)
   if self.ready or not all_loaded(self) then return end
   self.ready = true
@@ -76,62 +79,35 @@ function Supervisor:on_load_failure(slot, outcome)
   slot.first_failed = not slot.has_loaded
   local hopeless = true
   for _, other in ipairs(self.slots) do hopeless = hopeless and other.first_failed end
-  hopeless = hopeless or slot.failure ~= nil and slot.failure.alone
+  local failure <const> = slot.process and slot.process.failure
+  hopeless = hopeless or failure and failure.alone
   if hopeless and not self.ready or self.predecessor and not self.ready then
-    self.failed = slot.failure and slot.failure.message or outcome.reason or "a worker ended before it had loaded"
+    self.failed = failure and failure.message or outcome.reason or "a worker ended before it had loaded"
     self.stopping = true
+  end
+end
+
+local function tell_first_is_over(self)
+  for _, slot in ipairs(self.slots) do
+    if slot.process then slot.process:tell_first_is_over() end
   end
 end
 
 ---@param slot perigee.supervisor.Slot
 function Supervisor:on_ended(slot)
-  if self.mode == "process" and not self.stopping and not slot.has_finished then
-    for i, other in ipairs(self.slots) do
-      if other == slot then table.remove(self.slots, i) break end
-    end
-    self:keep_spare()
-  end
-  if self.mode ~= "process" and slot.number == 1 and slot.has_finished then
-    for _, other in ipairs(self.slots) do other:tell_first_is_over() end
+  if self.mode == "process" then
+    per_client.on_ended(self, slot)
+  elseif slot.number == 1 and slot.has_finished then
+    tell_first_is_over(self)
   end
   self.changed:wake(math.huge)
 end
 
--- Processes for one client each.
-
---- Starts a process that waits for the next client, unless there is one, or there are as many as there may be.
-function Supervisor:keep_spare()
-  if self.stopping or #self.slots >= self.limit then return end
-  for _, slot in ipairs(self.slots) do
-    if not slot.is_spent then return end
-  end
-  self.started = self.started + 1
-  self:add_slot(self.started)
-end
-
---- The slot gets its only client.
----@param slot perigee.supervisor.Slot
-function Supervisor:spend(slot)
-  slot.is_spent = true
-  self:keep_spare()
-end
-
+---@param number integer of the worker
 function Supervisor:add_slot(number)
   local slot <const> = slots.new(self, number)
   table.insert(self.slots, slot)
   self.scope:spawn(slot.live_on, slot)
-end
-
--- A worker that rests before it is started again.
-
----@param slot perigee.supervisor.Slot
-function Supervisor:lend(slot)
-  if self.mode == "shared" and not self.stopping then balance.lend(self, slot.number) end
-end
-
----@param slot perigee.supervisor.Slot
-function Supervisor:reclaim(slot)
-  if self.mode == "shared" and not self.handed_over then balance.reclaim(self, slot.number) end
 end
 
 -- Its life.
@@ -139,11 +115,12 @@ end
 --- All workers serve.
 function Supervisor:on_ready()
   report.listening(self)
-  self.listeners:close_spares()
+  self.listeners.spares:close()
   if not self:open_control() then return end
   if self.watches then reload.watch(self, self.config) end
   if self.predecessor then self.predecessor:tell_ready() end
   self.predecessor = nil
+  balance.settle(self)
   self.manager:notify("READY=1", ("MAINPID=%d"):format(system.pid()))
 end
 
@@ -186,7 +163,7 @@ end
 
 local function has_ended(self)
   for _, slot in ipairs(self.slots) do
-    if slot.state ~= "ended" then return false end
+    if not slot.is_over then return false end
   end
   return true
 end
@@ -205,7 +182,7 @@ local function finish(self)
   for _, slot in ipairs(self.slots) do slot:stop(others_serve) end
   if wait_for_slots(self, core.now() + self.drain + KILL_SECONDS) then return end
   for _, slot in ipairs(self.slots) do
-    if slot.state ~= "ended" then log.warn("the worker does not end: it is killed", { worker = slot.number }) end
+    if not slot.is_over then log.warn("the worker does not end: it is killed", { worker = slot.number }) end
     slot:kill()
   end
   wait_for_slots(self, core.now() + KILL_SECONDS)
@@ -260,7 +237,7 @@ local function take_sockets(self)
   local sockets <const>, message <const> = systemd.sockets()
   if not sockets then return nil, message end
   for _, socket in ipairs(sockets) do
-    self.listeners:add_spare(socket.descriptor, { shared = true, foreign = true })
+    self.listeners.spares:add(socket.descriptor, { shared = true, foreign = true })
   end
   if not self.predecessor then return true end
   return self.predecessor:take_sockets(self.listeners)

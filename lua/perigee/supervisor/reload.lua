@@ -24,18 +24,20 @@ local function failure(message, code)
   return { ok = false, message = "reload: " .. message, code = code }
 end
 
---- Those that can take part. A process for one client that has its client goes on with what it has.
+--- Those that can take part. A process for one client that has its client goes on with what it has. One that is started
+--- in the place of another meanwhile takes no part.
+---@return perigee.supervisor.Process[]
 local function participants(supervisor)
   local list <const> = {}
   for _, slot in ipairs(supervisor.slots) do
-    if slot.state == "serving" and not slot.is_spent then list[#list + 1] = slot end
+    if not slot.is_spent then list[#list + 1] = slot:serving() end
   end
   return list
 end
 
 --- Asks several workers at once; the answers are in their order.
-local function ask_all(slots, command, request)
-  return at_once(slots, function(slot) return slot:ask(command, request) end)
+local function ask_all(processes, command, request)
+  return at_once(processes, function(process) return process:ask(command, request) end)
 end
 
 --- The first that failed.
@@ -45,127 +47,120 @@ local function failed(answers)
   end
 end
 
---- What the first worker serves alone only it can tell: when it has not, the others' services that are elsewhere are
---- left to it.
-local function leave_to_first(supervisor, slots, answers)
-  local services <const>, has_told = {}, supervisor.slots[1].has_finished
-  for i, answer in ipairs(answers) do
-    has_told = has_told or slots[i].number == 1 and answer.served ~= nil
-    for name in pairs(answer.elsewhere or {}) do services[name] = true end
-  end
-  supervisor.listeners:leave(has_told and {} or services)
-end
-
---- Sockets that no worker has any more are closed: those of addresses that the new versions do not serve, or that were
---- bound for versions which were thrown away.
----@param before integer how many had been bound when they were asked: they know nothing of later ones
-local function close_unused(supervisor, answers, before)
-  local used <const>, is_known = {}, false
-  for _, answer in ipairs(answers) do
-    if answer.is_asking or not answer.served and not answer.has_ended then return end -- it cannot say
-    for key in pairs(answer.served or {}) do used[key] = true end
-    is_known = is_known or answer.served ~= nil
-  end
-  if is_known then supervisor.listeners:keep(used, before) end
-end
-
 --- One that could not commit would go on with other code than its siblings: it is started again, with theirs.
-local function kill_failed(supervisor, slots, answers)
+local function kill_failed(supervisor, processes, answers)
   for i, answer in ipairs(answers) do
     if not answer.ok and not answer.has_ended and not supervisor.stopping then
-      log.error("the worker cannot follow the others: it is killed", { worker = slots[i].number,
+      log.error("the worker cannot follow the others: it is killed", { worker = processes[i].number,
         reason = answer.message })
-      slots[i]:kill()
+      processes[i]:kill()
       answer.has_ended = true
     end
   end
 end
 
-local function settle_all(supervisor)
-  if supervisor.mode ~= "shared" then return end
-  for _, entry in pairs(supervisor.listeners.entries) do balance.settle(supervisor, entry) end
+--- The number of the last request for sockets before all workers have told what they serve; 0: they cannot tell.
+local function last_known(answers, before)
+  for _, answer in ipairs(answers) do
+    if answer.is_asking or not answer.served and not answer.has_ended then return 0 end
+  end
+  return before
+end
+
+--- Has the first worker told what it serves? What it serves alone, the others do not know of.
+local function has_first_told(supervisor, processes, answers)
+  for i, answer in ipairs(answers) do
+    local knows_all <const> = supervisor.mode == "process" or processes[i].number == 1
+      or supervisor.slots[1].has_finished
+    if answer.served and knows_all then return true end
+  end
+  return false
 end
 
 --- Certificates are read again also when the scripts cannot be: whoever renews them has nothing to do with those.
-local function roll_back(supervisor, slots, request)
+local function roll_back(supervisor, processes, request)
   local has_certificates <const> = not request.services and not request.dry_run
-  local before <const> = supervisor.listeners.bound
-  supervisor.listeners:roll_back()
-  for _, slot in ipairs(slots) do slot:roll_back() end
-  local answers <const> = ask_all(slots, "rollback", { certificates = has_certificates })
-  leave_to_first(supervisor, slots, answers)
-  close_unused(supervisor, answers, before)
-  settle_all(supervisor)
+  local before <const> = supervisor.listeners.asked
+  for _, process in ipairs(processes) do process.deliveries:roll_back() end
+  local answers <const> = ask_all(processes, "rollback", { certificates = has_certificates })
+  supervisor.listeners:roll_back(last_known(answers, before))
+  balance.settle(supervisor)
 end
 
 --- All load aside. Returns their answers, or what went wrong; then nothing has changed.
-local function prepare(supervisor, slots, request)
-  local first <const> = slots[1]:ask("prepare", request)
-  local others <const> = table.move(slots, 2, #slots, 1, {})
+local function prepare(supervisor, processes, request)
+  local first <const> = processes[1]:ask("prepare", request)
+  local others <const> = table.move(processes, 2, #processes, 1, {})
   local answers = { first }
   if first.ok then
-    supervisor.listeners:adopt(first.adopted)
     table.move(ask_all(others, "prepare", { services = request.services, version = first.version }), 1, #others, 2,
       answers)
   end
   local problem <const> = failed(answers)
   if not problem then return answers end
   if problem.service then supervisor.attempted[problem.service], problem.paths = problem.paths, nil end
-  roll_back(supervisor, slots, request)
+  roll_back(supervisor, processes, request)
   return nil, problem
 end
 
 --- Those that have loaded the old versions while the others loaded the new ones follow when this reload is over.
 local function follow_late(supervisor)
   for _, slot in ipairs(supervisor.slots) do
-    if slot.state == "serving" and slot.version ~= supervisor.version.number then
-      supervisor.scope:spawn(M.catch_up, supervisor, slot)
+    local process <const> = slot:serving()
+    if process and process.version ~= supervisor.version.number then
+      supervisor.scope:spawn(M.catch_up, supervisor, process)
     end
   end
 end
 
---- Those that leave services to the first worker with their new versions get no more connections for them.
-local function spare_others(supervisor, slots, prepared)
+--- A process that leaves services to the first worker with its new versions gets no more connections for them.
+local function spare(supervisor, process, prepared)
   for _, entry in pairs(supervisor.listeners.entries) do
-    for i, answer in ipairs(prepared) do
-      if answer.elsewhere[entry.service] then slots[i]:spare(entry) end
-    end
+    if prepared.elsewhere[entry.service] then process.deliveries:refuse(entry.key) end
   end
 end
 
 --- From here on a worker that is started runs the new versions, so that one that dies now does no harm.
-local function commit(supervisor, slots, request, prepared)
-  local current <const>, version <const> = supervisor.version, prepared[1].version
+local function set_version(supervisor, processes, version)
+  local current <const> = supervisor.version
   current.number = current.number + 1
   for name, texts in pairs(version.texts) do
     current.texts[name], current.generations[name] = texts, current.generations[name] + 1
     current.elsewhere[name] = version.elsewhere[name]
   end
   for name, options in pairs(version.options) do current.options[name] = options end
-  for _, slot in ipairs(slots) do slot.version = current.number end
-  spare_others(supervisor, slots, prepared)
-  local before <const> = supervisor.listeners.bound
-  local answers <const> = ask_all(slots, "commit", { certificates = not request.services })
+  for _, process in ipairs(processes) do process.version = current.number end
+end
+
+--- The sockets are from now on for what the workers have told that they serve.
+local function commit_sockets(supervisor, processes, answers, before)
   local served <const> = {}
   for i, answer in ipairs(answers) do
     served[#served + 1] = answer.served
-    if answer.served then slots[i]:commit() end
+    if answer.served then processes[i].deliveries:commit() end
   end
-  leave_to_first(supervisor, slots, answers)
-  supervisor.listeners:commit(served)
-  settle_all(supervisor)
-  kill_failed(supervisor, slots, answers)
-  close_unused(supervisor, answers, before)
+  supervisor.listeners:commit(served, last_known(answers, before))
+  if has_first_told(supervisor, processes, answers) then supervisor.listeners:close_left() end
+  balance.settle(supervisor)
+end
+
+local function commit(supervisor, processes, request, prepared)
+  set_version(supervisor, processes, prepared[1].version)
+  for i, process in ipairs(processes) do spare(supervisor, process, prepared[i]) end
+  local before <const> = supervisor.listeners.asked
+  local answers <const> = ask_all(processes, "commit", { certificates = not request.services })
+  kill_failed(supervisor, processes, answers)
+  commit_sockets(supervisor, processes, answers, before)
   follow_late(supervisor)
   for _, answer in ipairs(answers) do
-    if answer.ok then return { ok = true, services = answer.services, workers = #slots } end
+    if answer.ok then return { ok = true, services = answer.services, workers = #processes } end
   end
   return answers[1]
 end
 
 local function is_loading(supervisor)
   for _, slot in ipairs(supervisor.slots) do
-    if slot.state == "loading" then return true end
+    if slot:state() == "loading" then return true end
   end
   return false
 end
@@ -183,17 +178,17 @@ local function run(supervisor, request)
   end
   wait_for_loading(supervisor)
   if supervisor.stopping then return failure("the process is stopping", "closed") end
-  local slots <const> = participants(supervisor)
-  if #slots == 0 then return failure("no worker serves now", "closed") end
-  local answers <const>, problem <const> = prepare(supervisor, slots, request)
+  local processes <const> = participants(supervisor)
+  if #processes == 0 then return failure("no worker serves now", "closed") end
+  local answers <const>, problem <const> = prepare(supervisor, processes, request)
   if not answers then return problem end
   if request.dry_run then
-    roll_back(supervisor, slots, request)
+    roll_back(supervisor, processes, request)
     local name <const> = next(answers[1].elsewhere)
     if name then return failure(("worker 1, which alone serves %s, does not serve now"):format(name), "closed") end
-    return { ok = true, plan = answers[1].plan, workers = #slots }
+    return { ok = true, plan = answers[1].plan, workers = #processes }
   end
-  return commit(supervisor, slots, request, answers)
+  return commit(supervisor, processes, request, answers)
 end
 
 local function report(answer)
@@ -235,24 +230,21 @@ end
 
 --- A worker was being started while the others were reloaded: it follows them.
 ---@param supervisor perigee.Supervisor
----@param slot perigee.supervisor.Slot
-function M.catch_up(supervisor, slot)
+---@param process perigee.supervisor.Process
+function M.catch_up(supervisor, process)
   local _ <close> = supervisor.reloading:acquire()
-  local version <const> = supervisor.version
-  if slot.version == version.number or slot.state ~= "serving" or slot.is_spent then return end
-  slot.version, slot.is_late = version.number, true
-  local prepared <const> = slot:ask("prepare", { version = version })
-  if prepared.ok then spare_others(supervisor, { slot }, { prepared }) end
-  local committed <const> = prepared.ok and slot:ask("commit", {}) or prepared
-  slot.is_late = false
-  if committed.ok then
-    supervisor.listeners:follow(committed.served)
-    slot:commit()
-    return settle_all(supervisor)
-  end
-  if slot.state ~= "serving" then return end
-  log.error("the worker cannot follow the others: it is killed", { worker = slot.number, reason = committed.message })
-  slot:kill()
+  local version <const>, listeners <const> = supervisor.version, supervisor.listeners
+  if process.version == version.number or process.slot:serving() ~= process or process.slot.is_spent then return end
+  process.version = version.number
+  local prepared <const> = process:ask("prepare", { version = version })
+  if prepared.ok then spare(supervisor, process, prepared) end
+  local answers <const> = { prepared.ok and process:ask("commit", {}) or prepared }
+  kill_failed(supervisor, { process }, answers)
+  if not answers[1].ok then return listeners:roll_back(listeners.asked) end
+  process.deliveries:commit()
+  listeners:serve(answers[1].served)
+  if process.number == 1 then listeners:close_left() end
+  balance.settle(supervisor)
 end
 
 --- Only the first worker has told all files of what it serves alone.
@@ -264,21 +256,25 @@ local function complete(current, version)
   end
 end
 
+local function set_first_version(supervisor, version)
+  local current <const> = supervisor.version
+  current.number, current.texts, current.options = 1, version.texts, version.options
+  current.generations, current.elsewhere = version.generations, version.elsewhere
+  for _, slot in ipairs(supervisor.slots) do
+    if slot.process then slot.process.version = 1 end
+  end
+end
+
 --- A worker has loaded for the first time.
 ---@param supervisor perigee.Supervisor
----@param slot perigee.supervisor.Slot
+---@param process perigee.supervisor.Process
 ---@param version perigee.supervisor.Version? what it runs
-function M.on_loaded(supervisor, slot, version)
+function M.on_loaded(supervisor, process, version)
   local current <const> = supervisor.version
-  if current.number == 0 and version then
-    current.number, current.texts, current.options = 1, version.texts, version.options
-    current.generations, current.elsewhere = version.generations, version.elsewhere
-    for _, other in ipairs(supervisor.slots) do other.version = 1 end
-  elseif slot.version ~= current.number then
-    supervisor.scope:spawn(M.catch_up, supervisor, slot)
-  elseif version then
-    complete(current, version)
-  end
+  if current.number == 0 and version then return set_first_version(supervisor, version) end
+  if process.version ~= current.number then return supervisor.scope:spawn(M.catch_up, supervisor, process) end
+  if version then complete(current, version) end
+  if process.number == 1 then supervisor.listeners:close_left() end
 end
 
 return M

@@ -13,7 +13,7 @@ local M <const> = {}
 ---@param slot perigee.supervisor.Slot
 ---@param outcome table how the worker ended
 function M.failure(supervisor, slot, outcome)
-  local failure <const> = slot.failure
+  local failure <const> = slot.process and slot.process.failure
   if not failure then
     log.error("the worker ended before its scripts were loaded", { worker = slot.number, exit = outcome.exit,
       signal = outcome.signal, reason = outcome.reason })

@@ -97,7 +97,7 @@ function Predecessor:take_sockets(listeners)
   for _, record in ipairs(self.records) do
     local socket <const>, message <const>, code <const> = self.channel:receive_fd { raw = true }
     if not socket then return nil, message, code end
-    listeners:add_spare(socket, record)
+    listeners.spares:add(socket, record)
   end
   return true
 end

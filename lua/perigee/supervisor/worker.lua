@@ -54,11 +54,13 @@ end
 
 --- The descriptors that the supervisor gives for an address, and the key that it knows them by; or nil, message, code.
 local function ask(self, request)
+  local has <const> = {}
+  for key, claim in pairs(self.claims) do has[key] = is_open(claim) or nil end
   self.asking = self.asking + 1
   local id <const>, question <const> = self.asking, { asker = core.waitlist() }
   self.asked[id] = question
   local _ <close> = finally(function() self.asked[id] = nil end)
-  local sent <const>, message <const>, code <const> = self.channel:send("listen", id, request)
+  local sent <const>, message <const>, code <const> = self.channel:send("listen", id, request, has)
   if not sent then return nil, message, code end
   while not question.answer do question.asker:wait() end
   return question.answer.descriptors, question.answer.key or question.answer.message, question.answer.code
@@ -107,25 +109,9 @@ function Worker:supply(endpoint)
   local descriptors <const>, key <const>, code <const> = ask(self, request)
   if not descriptors then return nil, key, code end
   local claim <const> = new_claim(self, key, request)
-  return { descriptors = descriptors, options = server_options(self, url), key = key,
+  return { descriptors = descriptors, options = server_options(self, url),
     opened = function(opened) self:take(claim, opened) end,
     taken = function(newer) claim.request = describe(newer) end }
-end
-
---- The addresses that versions which are loaded aside take over from those that serve.
----@param plan perigee.service.Plan
----@return table<string, perigee.supervisor.Request> by key, how the new versions ask for them
-function Worker.adopted(plan)
-  local requests <const> = {}
-  for _, candidate in ipairs(plan.candidates) do
-    for _, server in ipairs(candidate.servers) do
-      for _, endpoint in ipairs(server.is_open and server.endpoints or {}) do
-        local key <const> = endpoint.source and endpoint.supply and endpoint.supply.key
-        if key then requests[key] = describe(endpoint) end
-      end
-    end
-  end
-  return requests
 end
 
 function Worker:take(claim, opened)

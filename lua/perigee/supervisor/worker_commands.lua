@@ -31,7 +31,6 @@ function commands.prepare(worker, request)
     return refusal
   end
   return { ok = true, version = not request.version and plan:version() or nil, elsewhere = plan:elsewhere(),
-    adopted = worker.adopted(plan),
     plan = request.dry_run and plan:describe() or nil }
 end
 
@@ -42,14 +41,13 @@ function commands.commit(worker, request)
   local services <const>, failure <const> = plan:commit()
   if not services then return reload.answer(failure) end
   if request.certificates then worker.run.reload_certificates() end
-  return { ok = true, services = services, served = worker:served(), is_asking = worker:is_asking(),
-    elsewhere = worker.run:elsewhere() }
+  return { ok = true, services = services, served = worker:served(), is_asking = worker:is_asking() }
 end
 
 function commands.rollback(worker, request)
   discard_plan(worker)
   if request.certificates then worker.run.reload_certificates() end
-  return { ok = true, served = worker:served(), is_asking = worker:is_asking(), elsewhere = worker.run:elsewhere() }
+  return { ok = true, served = worker:served(), is_asking = worker:is_asking() }
 end
 
 --- The loop goes round.
