@@ -107,15 +107,20 @@ function M.new(...)
   end
   commands = join { transactions.commands(run, M.none), ... }
   commands.COMMAND = commands.COMMAND or describe.command(commands)
-  return function(client, name, ...)
+  local function run_restricted(client, name, ...)
     local command <const>, f <const>, whole <const> = find(commands, name, ...)
-    if client.is_restricted then
-      local problem <const> = not command and f or obstacle(client, command, whole or name)
-      if problem then return transactions.refuse(client, name, problem) end
-      if client.transaction and not command.immediate then return transactions.queue(client, command, name, ...) end
-    end
-    if not command then return f end
+    local problem <const> = not command and f or obstacle(client, command, whole or name)
+    if problem then return transactions.refuse(client, name, problem) end
+    if client.transaction and not command.immediate then return transactions.queue(client, command, name, ...) end
     return call(client, f, whole, ...)
+  end
+  return function(client, name, ...)
+    if client.is_restricted then return run_restricted(client, name, ...) end
+    local command <const> = commands[name]
+    if command and not command.subcommands and has_count(command, select("#", ...) + 1) then
+      return command[2](client, ...) -- the shortest way, for most
+    end
+    return run(client, name, ...)
   end
 end
 

@@ -21,7 +21,7 @@ local WORD_COST <const> = 32 -- bytes that a word takes besides its own
 ---@field is_closing boolean it is closed once its commands are answered
 ---@field gone { [1]: string, [2]: string }? message and code, when it has gone while it waited
 ---@field transaction perigee.resp.Transaction? between MULTI and EXEC
----@field executing { written: any[], later: table[] }? while EXEC carries one out
+---@field executing { written: any[], later: table[] }|false while EXEC carries one out
 ---@field watched { database: perigee.resp.Database, key: string }[]? see perigee.resp.watching
 ---@field has_stale boolean? one of those was changed
 ---@field package ahead table[]? commands that came while another one waited
@@ -201,7 +201,7 @@ function M.new(conn, limits, is_trusted)
   last_id, alive = last_id + 1, alive + 1
   local self <const> = setmetatable({
     conn = conn, id = last_id, since = task.now(), version = 2, name = "", database = 0,
-    subscriptions = 0, is_closing = false, limits = limits,
+    subscriptions = 0, is_closing = false, executing = false, limits = limits,
   }, Client)
   self:trust(is_trusted)
   return self

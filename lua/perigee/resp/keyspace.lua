@@ -96,6 +96,7 @@ function Database:remove(key)
   remove_name(self, key)
   self.values[key] = nil
   self:set_deadline(key, nil)
+  touch(self, key)
   return true
 end
 
@@ -109,6 +110,7 @@ end
 ---@param key string
 ---@param at number?
 function Database:set_deadline(key, at)
+  if not at and not self.expiry:get(key) then return end
   local before <const> = self.expiry.count
   self.expiry:set(key, at)
   charge(self, TIME_COST * (self.expiry.count - before))

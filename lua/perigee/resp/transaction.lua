@@ -117,7 +117,7 @@ local function execute(client, transaction, run, none)
   client.executing = { written = {}, later = {} }
   local _ <close> = setmetatable({}, { __close = function()
     local later <const> = client.executing.later
-    client.executing = nil
+    client.executing = false
     for _, call in ipairs(later) do call[1](table.unpack(call, 2, call.n)) end
   end })
   return carry_out(client, transaction, run, none)
