@@ -80,14 +80,14 @@ void scope_add(struct scope *scope, struct task *task) {
     scope->count++;
 }
 
-/* What happens when the last task of a scope has ended. */
-static void scope_emptied(struct scope *scope) {
+/* The last task of a scope has ended: returns whose child it was. */
+static struct task *scope_emptied(struct scope *scope) {
     while (scope->waiters.first) {
         struct task *waiter = scope->waiters.first;
         task_list_remove(&scope->waiters, waiter);
         task_schedule(waiter);
     }
-    if (scope->owner && scope->owner->scope == scope) task_children_ended(scope->owner);
+    return scope->owner && scope->owner->scope == scope ? scope->owner : NULL;
 }
 
 static void scope_unlink(struct scope *scope, struct task *task) {
@@ -124,7 +124,8 @@ void scope_mark_live(struct task *task) {
 
 void scope_move(struct task *task, struct scope *to) {
     struct scope *from = scope_hold(task->home);
-    scope_remove(from, task);
+    struct task *childless = scope_remove(from, task);
+    if (childless) task_children_ended(childless);
     scope_drop(from); /* the task's own hold */
     scope_add(to, task);
     scope_drop(from);
@@ -174,9 +175,9 @@ struct scope *scope_root(const struct task *task) {
     return scope ? scope : task_runtime(task)->scope;
 }
 
-void scope_remove(struct scope *scope, struct task *task) {
+struct task *scope_remove(struct scope *scope, struct task *task) {
     scope_unlink(scope, task);
-    if (!scope->count) scope_emptied(scope);
+    return scope->count ? NULL : scope_emptied(scope);
 }
 
 void scope_abandon(struct task *task) {

@@ -30,9 +30,9 @@ struct scope *scope_hold(struct scope *scope);
 void scope_drop(struct scope *scope);
 
 void scope_add(struct scope *scope, struct task *task);
-/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiters and lets an ending
- * owner end. */
-void scope_remove(struct scope *scope, struct task *task);
+/* Takes out a task that has ended, but that still holds the scope; the last one wakes the waiters. Returns the owner,
+ * which has no children any more and is to be told; or NULL. */
+struct task *scope_remove(struct scope *scope, struct task *task);
 void scope_abandon(struct task *task); /* takes out a task that will never run again, but that still holds the scope */
 void scope_cancel_background(struct scope *scope);       /* those that serve nothing */
 void scope_cancel_endless(struct scope *scope);          /* those whose peers expect no end */

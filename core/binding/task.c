@@ -131,8 +131,9 @@ void task_release_handle(struct task *task) {
 
 /* The end of a task. */
 
-/* What is told may run Lua, and with it the collector: the task's handle may be gone after. */
-static void task_complete(struct task *task) {
+/* What is told may run Lua, and with it the collector: the task's handle may be gone after. Returns the one whose last
+ * child it was, or NULL. */
+static struct task *task_complete_one(struct task *task) {
     struct scope *home = task->home, *own = task->scope;
     task->state = TASK_ENDED;
     task->completing = 1;
@@ -141,10 +142,17 @@ static void task_complete(struct task *task) {
     if (task->ended) task->ended(task, task->ended_context);
     task->scope = NULL;
     if (own) scope_drop(own);
-    scope_remove(home, task);
+    struct task *childless = scope_remove(home, task);
     task->completing = 0;
     if (task->handle) task_handle_wake_joiners(task->handle);
     else task_recycle(task);
+    return childless;
+}
+
+/* And those that have waited for it alone, however many have spawned one another. */
+static void task_complete(struct task *task) {
+    do task = task_complete_one(task);
+    while (task && task->state == TASK_ENDING);
 }
 
 void task_children_ended(struct task *task) {

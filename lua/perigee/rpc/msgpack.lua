@@ -168,6 +168,7 @@ function Session:run(is_other)
     if self.standing == token then self.other = nil end
     if token.id then fail(self, token.id, INTERRUPTED) end
     self.turn:wake()
+    if self.tasks == 0 then self.group:cancel() end -- what is left was spawned by methods
   end })
   local messages <const> = self.messages
   while not self.ended do

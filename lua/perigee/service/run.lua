@@ -10,6 +10,7 @@ local tls <const> = require "perigee.tls"
 local ON_STOP_SECONDS <const> = 0.1 -- that on_stop has at least, also when connections get no time
 local PATIENCE <const> = 1          -- seconds for a main chunk, before its files are watched although it runs
 local RELOAD_DRAIN_SECONDS <const> = 60
+local LAST_SECONDS <const> = 3      -- that cancelled tasks have to clean up
 local LOOK_SECONDS <const> = 0.005  -- between two looks whether clients are served still
 local SILENCE_SECONDS <const> = 5   -- after which an idle client of HTTP is closed, when another process takes over
 
@@ -259,10 +260,12 @@ local function wait_for_clients(self, deadline)
   each_server(self, function(server) server:close() end)
 end
 
+--- Tasks that spawn others quicker than these can be cancelled would go on for ever: the process ends with them.
 local function end_services(self)
   each_scope(self, function(scope)
     scope:cancel()
-    scope:join()
+    local ended <const>, message <const> = scope:join(LAST_SECONDS)
+    if not ended then log.error("cancelled tasks do not end: the process ends with them", { reason = message }) end
   end)
   for _, service in ipairs(self.services) do service:close_owned() end
 end
