@@ -8,6 +8,7 @@ local checked <const> = require "perigee.options"
 local core <const> = require "core.websocket"
 local digest <const> = require "core.digest"
 local net <const> = require "perigee.net"
+local public_url <const> = require "perigee.http.public_url"
 local server <const> = require "perigee.server"
 local task <const> = require "perigee.task"
 
@@ -28,7 +29,7 @@ local schemes <const> = { ws = { "tcp://", ":80" }, wss = { "tls://", ":443" } }
 --- ws://host:port/path?query as the address to connect to, the Host field and the target.
 local function parse(url)
   if type(url) ~= "string" then error("bad argument 'url' (a string expected)", 0) end
-  local shown <const> = url:gsub("^(%a*:?/*).*@", "%1")
+  local shown <const> = public_url.hide(url)
   local scheme <const>, authority <const>, target <const> = url:match "^(%a+)://([^/?#]+)([^#]*)$"
   local transport <const> = scheme and schemes[scheme:lower()]
   if not transport then error(("url '%s': ws://host:port/path or wss:// is expected"):format(shown), 0) end

@@ -9,6 +9,7 @@ local checked <const> = require "perigee.options"
 local fields <const> = require "perigee.http.client_fields"
 local json <const> = require "perigee.codec.json"
 local places <const> = require "perigee.http.client_places"
+local public_url <const> = require "perigee.http.public_url"
 local queries <const> = require "perigee.http.query"
 local redirects <const> = require "perigee.http.client_redirects"
 local returned <const> = require "perigee.misuse"
@@ -142,7 +143,7 @@ end
 --- Redirects are followed with the user and the password that they name.
 local function hide_user(response)
   if response and response.location then
-    response.location = response.location:gsub("^(%a[%w+.-]*://)[^/?#]*@", "%1")
+    response.location = public_url.without_user(response.location)
   end
   return response
 end

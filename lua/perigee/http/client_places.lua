@@ -5,6 +5,7 @@ local core <const> = require "core.http_client"
 local address <const> = require "core.address"
 local task <const> = require "core.task"
 local proxies <const> = require "perigee.http.client_proxy"
+local public_url <const> = require "perigee.http.public_url"
 
 local M <const> = {}
 
@@ -23,14 +24,6 @@ local function key_of(place)
   return place.host:lower() .. ":" .. place.port
 end
 
---- A URL for messages: without user and password, also where these have what should have been escaped.
----@param url string
----@return string
-function M.hide(url)
-  local scheme <const> = url:match "^%a[%w+.-]*://" or ""
-  return scheme .. (url:match("^.*@(.*)$", #scheme + 1) or url:sub(#scheme + 1))
-end
-
 local QUOTED <const> = "URL '" -- how a message of core.parse begins
 
 --- The parts of a URL.
@@ -40,7 +33,7 @@ local QUOTED <const> = "URL '" -- how a message of core.parse begins
 ---@return string? code "protocol"
 function M.parse(url)
   local scheme <const>, host <const>, port <const>, shown <const> = core.parse(url)
-  if not scheme then return nil, QUOTED .. M.hide(host:sub(#QUOTED + 1)), "protocol" end
+  if not scheme then return nil, QUOTED .. public_url.hide(host:sub(#QUOTED + 1)), "protocol" end
   return { scheme = scheme, host = host, port = port, url = shown }
 end
 
@@ -91,7 +84,7 @@ function M.forget(place)
 end
 
 local function fail_proxy(url, why)
-  return nil, ("proxy '%s': %s"):format(M.hide(url), why), "protocol"
+  return nil, ("proxy '%s': %s"):format(public_url.hide(url), why), "protocol"
 end
 
 local function resolve_proxy(list, url, left)

@@ -1,20 +1,18 @@
 --- The query of a URL, made of names and values (RFC 3986 3.4, in the shape of forms): every byte but letters, digits
 --- and -._~ is escaped.
 
+local core <const> = require "core.http"
+
 local M <const> = {}
 
 local TEXTS <const> = { string = true, number = true, boolean = true }
-
-local function escape(text)
-  return (text:gsub("[^%w%-._~]", function(byte) return ("%%%02X"):format(byte:byte()) end))
-end
 
 local function add(pairs_of, name, value)
   if not TEXTS[type(value)] then
     error(("option 'query': the value of '%s' must be a string, a number, a boolean or a list of these, not %s"):format(
       name, type(value)), 0)
   end
-  pairs_of[#pairs_of + 1] = escape(name) .. "=" .. escape(tostring(value))
+  pairs_of[#pairs_of + 1] = core.encode(name) .. "=" .. core.encode(tostring(value))
 end
 
 local function add_list(pairs_of, name, list)

@@ -7,6 +7,7 @@
 
 local address <const> = require "core.address"
 local fault <const> = require "perigee.rpc.fault"
+local public_url <const> = require "perigee.http.public_url"
 local checked <const> = require "perigee.rpc.options"
 local returned <const> = require "perigee.misuse"
 local service <const> = require "perigee.rpc.service"
@@ -98,7 +99,7 @@ local function protocol_of(url, given)
       :format(tostring(given.protocol)), 0)
   end
   error(("bad argument 'url': %s is none of http:// https:// ws:// wss:// tcp:// tls:// unix:")
-    :format((url:gsub("^(%a*:?/*).*@", "%1"))), 0)
+    :format(public_url.hide(url)), 0)
 end
 
 local function check_address(url)

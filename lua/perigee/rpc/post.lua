@@ -2,6 +2,7 @@
 
 local http <const> = require "perigee.http.client"
 local places <const> = require "perigee.http.client_places"
+local public_url <const> = require "perigee.http.public_url"
 
 local SECONDS <const> = 30 -- default time of a call
 
@@ -59,10 +60,9 @@ end
 ---@return T
 function M.new(class, url, path, options)
   local whole <const> = url:find "^%a+://[^/?#]+$" and url .. path or url
-  local shown <const> = whole:gsub("^(%a+://)[^/?#]*@", "%1")
   options = options or {}
   check(whole, options)
-  return setmetatable({ url = shown, whole_url = whole, options = options }, class)
+  return setmetatable({ url = public_url.without_user(whole), whole_url = whole, options = options }, class)
 end
 
 return M
