@@ -224,14 +224,19 @@ describe("MessagePack-RPC", function()
     assert.equal(1, server:active())
   end)
 
+  --- A call at a server that sends these bytes fails, with a message that has the pattern.
+  local function assert_protocol_failure(pattern, bytes)
+    local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
+      conn:write(bytes)
+      conn:read_all()
+    end))
+    local remote <close> = rpc.connect(tostring(server.address))
+    helper.assert_failure("protocol", pattern, rpc.try(remote, "add"))
+  end
+
   it("ends with a server that sends what is no response", function()
     for _, bytes in ipairs { "\x90", "\x94\1\xc0\xc0\xcf\x80" .. ("\0"):rep(7), "\xc1" } do
-      local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
-        conn:write(bytes)
-        conn:read_all()
-      end))
-      local remote <close> = rpc.connect(tostring(server.address))
-      helper.assert_failure("protocol", "invalid MessagePack at byte %d", rpc.try(remote, "add"))
+      assert_protocol_failure("invalid MessagePack at byte %d", bytes)
     end
   end)
 
@@ -245,12 +250,7 @@ describe("MessagePack-RPC", function()
 
   it("is not taken in by an answer that begins with nil", function()
     for _, bytes in ipairs { msgpack.encode_list(nil), msgpack.encode_list(nil, 5, {}) } do
-      local server <close> = assert(net.serve("tcp://127.0.0.1:0", function(conn)
-        conn:write(bytes)
-        conn:read_all()
-      end))
-      local remote <close> = rpc.connect(tostring(server.address))
-      helper.assert_failure("protocol", "call add at .*: the server sends what is no response$", rpc.try(remote, "add"))
+      assert_protocol_failure("call add at .*: the server sends what is no response$", bytes)
     end
   end)
 
